@@ -75,6 +75,7 @@ class Tensor {
   const Ref<Storage>& storage() const { return impl_->storage; }
   TensorImpl* impl() const { return impl_.get(); }
   bool same(const Tensor& o) const { return impl_ == o.impl_; }
+  bool use_count_is_one() const { return impl_->use_count() == 1; }  // this handle is the only one
 
   bool is_contiguous() const { return impl_->contiguous; }  // row-major, no gaps
   bool is_channels_last() const;  // rank 4, memory order N,H,W,C, and not row-major as well
