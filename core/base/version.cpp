@@ -30,6 +30,9 @@ namespace {
 // Versions of the headers this file was compiled with; a library without an entry is absent.
 std::map<std::string, std::string> compiled_versions() {
   std::map<std::string, std::string> v;
+  const std::string compiler = build_info().compiler;
+  const std::string number = compiler.substr(compiler.rfind(' ') + 1);
+  v[compiler.find("Clang") != std::string::npos ? "clang" : "g++"] = number;
   v["fmt"] =
       fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);
   v["nlohmann_json"] = fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,

@@ -10,6 +10,10 @@
 #include <catch2/generators/catch_generators_all.hpp>
 #else
 #include <catch2/catch.hpp>
+// Version 2 has a matcher of this name, too, which makes the qualified name ambiguous.
+namespace Catch {
+using Detail::Approx;
+}
 #endif
 
 #include <cstdio>
