@@ -47,6 +47,13 @@ if(TENON_BOOST_CONTEXT)
   endif()
 endif()
 
+if(TENON_CUDA)
+  find_package(CUDAToolkit REQUIRED)  # looks in more places than enable_language does
+  set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+  enable_language(CUDA)
+endif()
+
 # Warnings and sanitizers for everything of ours.
 add_library(tenon_options INTERFACE)
 target_include_directories(tenon_options INTERFACE ${PROJECT_SOURCE_DIR})
