@@ -97,11 +97,8 @@ function(tenon_add_kernels)
 
   if(TENON_CUDA)
     add_library(tenon_kernels_nvcc OBJECT ${kernels})
-    # CMake 3.25 does not know that nvcc has C++20: the flag is given by hand, and the defaults here
-    # keep CMake from adding one of its own.
-    set_target_properties(tenon_kernels_nvcc PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS ON)
     target_include_directories(tenon_kernels_nvcc PRIVATE ${PROJECT_SOURCE_DIR})
-    target_compile_options(tenon_kernels_nvcc PRIVATE --expt-relaxed-constexpr -std=c++20
+    target_compile_options(tenon_kernels_nvcc PRIVATE --expt-relaxed-constexpr
       $<$<BOOL:${TENON_WERROR}>:-Werror=all-warnings>)
     target_link_libraries(tenon_kernels_nvcc PRIVATE fmt::fmt CUDA::cudart)
   endif()
