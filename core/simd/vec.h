@@ -14,6 +14,8 @@
 #include "core/simd/target.h"
 
 #if defined(__AVX__)
+// Of the AVX-512 intrinsics the maskz_ forms are used: g++ 12 warns about an uninitialised value
+// inside the plain ones.
 #include <immintrin.h>
 #endif
 
@@ -238,7 +240,7 @@ TENON_INLINE f32x16 sqrt(const f32x16& a) {
   f32x16 r;
   for (int i = 0; i < f32x16::parts; i++) {
 #if defined(__AVX512F__)
-    r.part[i] = _mm512_sqrt_ps(a.part[i]);
+    r.part[i] = _mm512_maskz_sqrt_ps(0xffff, a.part[i]);
 #elif defined(__AVX__)
     r.part[i] = _mm256_sqrt_ps(a.part[i]);
 #else
@@ -252,7 +254,7 @@ TENON_INLINE f64x8 sqrt(const f64x8& a) {
   f64x8 r;
   for (int i = 0; i < f64x8::parts; i++) {
 #if defined(__AVX512F__)
-    r.part[i] = _mm512_sqrt_pd(a.part[i]);
+    r.part[i] = _mm512_maskz_sqrt_pd(0xff, a.part[i]);
 #elif defined(__AVX__)
     r.part[i] = _mm256_sqrt_pd(a.part[i]);
 #else
@@ -271,7 +273,7 @@ TENON_INLINE f32x16 floor(const f32x16& a) {
   f32x16 r;
   for (int i = 0; i < f32x16::parts; i++) {
 #if defined(__AVX512F__)
-    r.part[i] = _mm512_floor_ps(a.part[i]);
+    r.part[i] = _mm512_maskz_roundscale_ps(0xffff, a.part[i], 9);
 #elif defined(__AVX__)
     r.part[i] = _mm256_floor_ps(a.part[i]);
 #else
@@ -285,7 +287,7 @@ TENON_INLINE f64x8 floor(const f64x8& a) {
   f64x8 r;
   for (int i = 0; i < f64x8::parts; i++) {
 #if defined(__AVX512F__)
-    r.part[i] = _mm512_floor_pd(a.part[i]);
+    r.part[i] = _mm512_maskz_roundscale_pd(0xff, a.part[i], 9);
 #elif defined(__AVX__)
     r.part[i] = _mm256_floor_pd(a.part[i]);
 #else
@@ -382,7 +384,7 @@ TENON_INLINE f32x16 load(const f16* p) {
 #if defined(__AVX512F__)
   __m256i half;
   memcpy(&half, p, sizeof(half));
-  r.part[0] = _mm512_cvtph_ps(half);
+  r.part[0] = _mm512_maskz_cvtph_ps(0xffff, half);
 #elif defined(__F16C__)
   for (int i = 0; i < f32x16::parts; i++) {
     __m128i half;
@@ -399,7 +401,7 @@ TENON_INLINE f32x16 load(const f16* p) {
 
 TENON_INLINE void store(const f32x16& v, f16* p) {
 #if defined(__AVX512F__)
-  const __m256i half = _mm512_cvtps_ph(v.part[0], _MM_FROUND_TO_NEAREST_INT);
+  const __m256i half = _mm512_maskz_cvtps_ph(0xffff, v.part[0], _MM_FROUND_TO_NEAREST_INT);
   memcpy(static_cast<void*>(p), &half, sizeof(half));
 #elif defined(__F16C__)
   for (int i = 0; i < f32x16::parts; i++) {
