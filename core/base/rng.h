@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "core/dtype/half.h"
+#include "core/base/host_device.h"
 
 namespace tenon {
 

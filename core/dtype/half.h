@@ -5,11 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__CUDACC__)
-#define TENON_HD __host__ __device__
-#else
-#define TENON_HD
-#endif
+#include "core/base/host_device.h"
 
 namespace tenon {
 
