@@ -22,14 +22,20 @@ VariableState& state_of(const Tensor& leaf) {
 
 }  // namespace
 
-void set_accumulate_ops(AccumulateOps ops) { g_ops = ops; }
+void set_accumulate_ops(AccumulateOps ops) {
+  g_ops = ops;
+}
 
-bool noting_leaf_use() { return t_noted_leaves != nullptr; }
+bool noting_leaf_use() {
+  return t_noted_leaves != nullptr;
+}
 void note_leaf_use(const Tensor& t) {
   if (t_noted_leaves && is_leaf(t) && requires_grad(t)) t_noted_leaves->push_back(t);
 }
 
-TensorVec LeafAccumulator::backward(std::span<const Tensor>) { TENON_ASSERT(false); }
+TensorVec LeafAccumulator::backward(std::span<const Tensor>) {
+  TENON_ASSERT(false);
+}
 
 void LeafAccumulator::accumulate(const Tensor& grad, bool create_graph) {
   check(grad.sizes() == leaf_.sizes() && grad.dtype() == leaf_.dtype(), ErrorKind::Internal,
@@ -39,9 +45,10 @@ void LeafAccumulator::accumulate(const Tensor& grad, bool create_graph) {
     s.grad.copy_from(grad);
     s.fresh = false;
   } else if (!s.grad.defined()) {
-    // A private copy unless nobody else can see this memory: a gradient may be shared by two leaves.
-    const bool ours = grad.use_count_is_one() && grad.storage()->use_count() == 1 &&
-                      grad.is_contiguous();
+    // A private copy unless nobody else can see this memory: a gradient may be shared by two
+    // leaves.
+    const bool ours =
+        grad.use_count_is_one() && grad.storage()->use_count() == 1 && grad.is_contiguous();
     if (create_graph) {
       s.grad = grad;
     } else if (ours) {
@@ -68,9 +75,7 @@ namespace {
 // the first gradient it gets until it is the highest left, by when all its users have run.
 class Run {
  public:
-  Run(BackwardOptions options) : options_(options) {
-    options_.keep_graph |= options_.create_graph;
-  }
+  Run(BackwardOptions options) : options_(options) { options_.keep_graph |= options_.create_graph; }
 
   void seed(const Tensor& root, const Tensor& grad) {
     const Edge edge = gradient_edge(root);
@@ -138,8 +143,10 @@ class Run {
   void count_uses(Node* root) {
     std::vector<Node*> stack;
     const auto visit = [&](Node* n) {
-      if (auto* leaf = dynamic_cast<LeafAccumulator*>(n)) ++uses_[leaf];
-      else if (seen_.emplace(n, true).second) stack.push_back(n);
+      if (auto* leaf = dynamic_cast<LeafAccumulator*>(n))
+        ++uses_[leaf];
+      else if (seen_.emplace(n, true).second)
+        stack.push_back(n);
     };
     visit(root);
     while (!stack.empty()) {

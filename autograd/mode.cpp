@@ -7,10 +7,16 @@ thread_local bool t_grad = true;
 thread_local std::optional<DType> t_autocast;
 }  // namespace
 
-bool grad_enabled() { return t_grad; }
+bool grad_enabled() {
+  return t_grad;
+}
 
-NoGrad::NoGrad(bool enabled_grad) : outer_(t_grad) { t_grad = enabled_grad; }
-NoGrad::~NoGrad() { t_grad = outer_; }
+NoGrad::NoGrad(bool enabled_grad) : outer_(t_grad) {
+  t_grad = enabled_grad;
+}
+NoGrad::~NoGrad() {
+  t_grad = outer_;
+}
 
 Autocast::Autocast(std::optional<DType> dtype) : outer_(t_autocast) {
   if (dtype)
@@ -18,7 +24,11 @@ Autocast::Autocast(std::optional<DType> dtype) : outer_(t_autocast) {
           dtype_name(*dtype));
   t_autocast = dtype;
 }
-Autocast::~Autocast() { t_autocast = outer_; }
-std::optional<DType> autocast_dtype() { return t_autocast; }
+Autocast::~Autocast() {
+  t_autocast = outer_;
+}
+std::optional<DType> autocast_dtype() {
+  return t_autocast;
+}
 
 }  // namespace tenon

@@ -49,12 +49,13 @@ Tensor SavedTensor::unpack(Node& owner, int position) const {
   if (!data_.defined()) return {};
   const uint32_t now = data_.storage()->version();
   if (now != version_)
-    throw_hint(ErrorKind::Usage, "change it after backward, or change a copy",
-               "backward of {}: its saved {} {} ({}) was changed after the forward pass: version {}, "
-               "now {}, last changed by {}",
-               owner.name(), output_index_ >= 0 ? "output" : "input",
-               output_index_ >= 0 ? output_index_ : position, data_.describe(), version_, now,
-               data_.storage()->modified_by());
+    throw_hint(
+        ErrorKind::Usage, "change it after backward, or change a copy",
+        "backward of {}: its saved {} {} ({}) was changed after the forward pass: version {}, "
+        "now {}, last changed by {}",
+        owner.name(), output_index_ >= 0 ? "output" : "input",
+        output_index_ >= 0 ? output_index_ : position, data_.describe(), version_, now,
+        data_.storage()->modified_by());
   if (output_index_ < 0) return data_;
   Tensor t = data_.detach();
   set_grad_fn(t, Ref<Node>(&owner), output_index_);

@@ -18,8 +18,8 @@ VariableState& state(const Tensor& t) {
 }  // namespace
 
 void set_requires_grad(const Tensor& t, bool on) {
-  check(!on || is_float(t.dtype()), ErrorKind::Usage,
-        "set_requires_grad: {} is not floating point", t.describe());
+  check(!on || is_float(t.dtype()), ErrorKind::Usage, "set_requires_grad: {} is not floating point",
+        t.describe());
   check(is_leaf(t), ErrorKind::Usage,
         "set_requires_grad: {} is the result of an op; detach() it first", t.describe());
   state(t).requires_grad = on;
@@ -54,13 +54,17 @@ void clear_grad(const Tensor& leaf) {
   }
 }
 
-void mark_grad_fresh(const Tensor& leaf) { state(leaf).fresh = true; }
+void mark_grad_fresh(const Tensor& leaf) {
+  state(leaf).fresh = true;
+}
 bool grad_is_fresh(const Tensor& leaf) {
   const VariableState* s = find(leaf);
   return s && s->fresh;
 }
 
-void set_grad_hook(const Tensor& leaf, GradHook hook) { state(leaf).hook = std::move(hook); }
+void set_grad_hook(const Tensor& leaf, GradHook hook) {
+  state(leaf).hook = std::move(hook);
+}
 
 Edge gradient_edge(const Tensor& t) {
   VariableState* s = find(t);

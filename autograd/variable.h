@@ -1,8 +1,8 @@
 // What a tensor knows about gradients.
 //
 // A tensor that an op recorded points to the op's node (grad_fn); a leaf that requires a gradient
-// points to an accumulator that adds into its grad. The tape is this graph of nodes: it lives as long
-// as a tensor that came from it.
+// points to an accumulator that adds into its grad. The tape is this graph of nodes: it lives as
+// long as a tensor that came from it.
 #pragma once
 
 #include <functional>

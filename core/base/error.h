@@ -30,7 +30,9 @@ enum class ErrorKind {
   Stopped = 75,    // stopped as asked, state saved
 };
 
-constexpr int exit_code(ErrorKind kind) { return static_cast<int>(kind); }
+constexpr int exit_code(ErrorKind kind) {
+  return static_cast<int>(kind);
+}
 
 class Error : public std::runtime_error {
  public:
@@ -71,12 +73,12 @@ void check(bool ok, ErrorKind kind, fmt::format_string<Args...> text, Args&&... 
 }
 
 // For our own invariants; the text names file and line because only a developer can act on it.
-#define TENON_ASSERT(cond)                                                                    \
-  do {                                                                                        \
-    if (!(cond)) [[unlikely]]                                                                 \
-      throw ::tenon::Error(::tenon::ErrorKind::Internal,                                      \
-                           std::string("internal: " #cond " failed at ") + __FILE__ + ":" +   \
-                               std::to_string(__LINE__));                                     \
+#define TENON_ASSERT(cond)                                                                  \
+  do {                                                                                      \
+    if (!(cond)) [[unlikely]]                                                               \
+      throw ::tenon::Error(::tenon::ErrorKind::Internal,                                    \
+                           std::string("internal: " #cond " failed at ") + __FILE__ + ":" + \
+                               std::to_string(__LINE__));                                   \
   } while (false)
 
 }  // namespace tenon

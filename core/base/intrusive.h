@@ -36,7 +36,9 @@ class Ref {
   Ref(const Ref& o) : p_(o.p_) { retain(); }
   Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
   template <class U>
-  Ref(const Ref<U>& o) : p_(o.get()) { retain(); }
+  Ref(const Ref<U>& o) : p_(o.get()) {
+    retain();
+  }
   Ref& operator=(Ref o) noexcept {
     std::swap(p_, o.p_);
     return *this;

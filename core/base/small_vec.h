@@ -1,5 +1,5 @@
-// A vector that keeps up to N elements in itself: shapes, strides and operand lists are short, and an
-// op call should not pay for a heap allocation to hold them.
+// A vector that keeps up to N elements in itself: shapes, strides and operand lists are short, and
+// an op call should not pay for a heap allocation to hold them.
 #pragma once
 
 #include <algorithm>

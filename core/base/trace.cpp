@@ -21,8 +21,10 @@ unsigned from_environment() {
     for (unsigned i = 0; i < std::size(kTopics); ++i)
       if (word == kTopics[i]) mask |= 1u << i, known = true;
     if (!known && !word.empty())
-      log_warning(fmt::format("TENON_TRACE: unknown topic '{}', want dispatch, copies, memory or "
-                              "graph", word));
+      log_warning(
+          fmt::format("TENON_TRACE: unknown topic '{}', want dispatch, copies, memory or "
+                      "graph",
+                      word));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
   return mask;

@@ -12,7 +12,7 @@ namespace tenon {
 enum class Trace { Dispatch, Copies, Memory, Graph };
 
 bool trace_enabled(Trace topic);
-void set_trace(Trace topic, bool on);  // for tests and tools
+void set_trace(Trace topic, bool on);    // for tests and tools
 void trace_line(std::string_view text);  // one line on stderr, prefixed with "trace: "
 
 template <class... Args>

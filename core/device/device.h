@@ -21,7 +21,8 @@ std::string to_string(Device device);
 
 class Allocator;
 
-// What a kind of device must supply. Implemented by cuda/runtime for CUDA, by core/memory for the CPU.
+// What a kind of device must supply. Implemented by cuda/runtime for CUDA, by core/memory for the
+// CPU.
 class DeviceBackend {
  public:
   virtual ~DeviceBackend() = default;

@@ -1,5 +1,5 @@
-// 2-byte floating-point types, valid in host and device code. Storage types only: arithmetic is done
-// after conversion to float (every kernel accumulates in float or double).
+// 2-byte floating-point types, valid in host and device code. Storage types only: arithmetic is
+// done after conversion to float (every kernel accumulates in float or double).
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,7 @@ struct f16 {
   TENON_HD operator float() const {
     const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
     const uint32_t exponent = (bits >> 10) & 0x1fu, mantissa = bits & 0x3ffu;
-    if (exponent == 31)
-      return detail::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+    if (exponent == 31) return detail::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
     if (exponent == 0) {
       const float magnitude = static_cast<float>(mantissa) * 5.9604644775390625e-8f;  // 2^-24
       return sign ? -magnitude : magnitude;

@@ -15,12 +15,20 @@ namespace tenon {
 namespace {
 thread_local const char* t_tag = "other";
 
-size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+size_t round_up(size_t n, size_t to) {
+  return (n + to - 1) / to * to;
+}
 }  // namespace
 
-MemoryTag::MemoryTag(const char* name) : outer_(t_tag) { t_tag = name; }
-MemoryTag::~MemoryTag() { t_tag = outer_; }
-const char* MemoryTag::current() { return t_tag; }
+MemoryTag::MemoryTag(const char* name) : outer_(t_tag) {
+  t_tag = name;
+}
+MemoryTag::~MemoryTag() {
+  t_tag = outer_;
+}
+const char* MemoryTag::current() {
+  return t_tag;
+}
 
 std::string format_bytes(size_t bytes) {
   if (bytes >= size_t{1} << 30) return fmt::format("{:.1f} GiB", bytes / 1073741824.0);
@@ -83,7 +91,8 @@ CachingAllocator::Block* CachingAllocator::take_free(size_t bytes) {
 }
 
 CachingAllocator::Block* CachingAllocator::grow(size_t bytes) {
-  const size_t size = round_up(bytes, bytes >= options_.segment ? size_t{2} << 20 : options_.segment);
+  const size_t size =
+      round_up(bytes, bytes >= options_.segment ? size_t{2} << 20 : options_.segment);
   if (limit_ && stats_.reserved + size > limit_) release_cached_locked();
   size_t want = size;
   if (limit_ && stats_.reserved + want > limit_) {
@@ -100,8 +109,8 @@ CachingAllocator::Block* CachingAllocator::grow(size_t bytes) {
   ++stats_.source_calls;
   stats_.reserved += want;
   stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
-  trace(Trace::Memory, "{}: segment of {} for a request of {}", source_->name(),
-        format_bytes(want), format_bytes(bytes));
+  trace(Trace::Memory, "{}: segment of {} for a request of {}", source_->name(), format_bytes(want),
+        format_bytes(bytes));
   return new Block{static_cast<char*>(data), want, nullptr, nullptr, nullptr, true, true};
 }
 
@@ -194,12 +203,13 @@ void CachingAllocator::out_of_memory(size_t bytes, std::string_view why) {
   std::string top;
   for (size_t i = 0; i < std::min<size_t>(tags.size(), 4); ++i)
     top += fmt::format("{}{} {}", i ? ", " : "", tags[i].first, format_bytes(tags[i].second));
-  throw Error(ErrorKind::Memory,
-              fmt::format("{} is out of memory: wanted {}, {} in use ({}), {} cached with a largest "
-                          "block of {}; {}",
-                          source_->name(), format_bytes(bytes), format_bytes(stats_.in_use), top,
-                          format_bytes(cached), format_bytes(largest), why),
-              "a smaller --micro-batch gives the same result in less memory");
+  throw Error(
+      ErrorKind::Memory,
+      fmt::format("{} is out of memory: wanted {}, {} in use ({}), {} cached with a largest "
+                  "block of {}; {}",
+                  source_->name(), format_bytes(bytes), format_bytes(stats_.in_use), top,
+                  format_bytes(cached), format_bytes(largest), why),
+      "a smaller --micro-batch gives the same result in less memory");
 }
 
 namespace {
@@ -215,7 +225,8 @@ class HostMemory final : public MemorySource {
   void release(void* p, size_t bytes) override { munmap(p, bytes); }
   std::string name() const override { return "cpu"; }
   size_t capacity() const override {
-    return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) *
+           static_cast<size_t>(sysconf(_SC_PAGESIZE));
   }
 };
 
@@ -226,10 +237,20 @@ size_t limit_from_environment() {
   const double value = std::strtod(env, &end);
   double unit = 1;
   switch (*end) {
-    case 'K': unit = 1024.0; ++end; break;
-    case 'M': unit = 1048576.0; ++end; break;
-    case 'G': unit = 1073741824.0; ++end; break;
-    default: break;
+    case 'K':
+      unit = 1024.0;
+      ++end;
+      break;
+    case 'M':
+      unit = 1048576.0;
+      ++end;
+      break;
+    case 'G':
+      unit = 1073741824.0;
+      ++end;
+      break;
+    default:
+      break;
   }
   check(*end == 0 && value > 0, ErrorKind::Usage,
         "TENON_MEMORY_LIMIT is '{}', want bytes such as 800M or 4G", env);

@@ -21,17 +21,17 @@ class MemorySource {
   virtual ~MemorySource() = default;
   virtual void* acquire(size_t bytes) = 0;  // nullptr when there is none
   virtual void release(void* p, size_t bytes) = 0;
-  virtual std::string name() const = 0;            // "cpu", "cuda:0"
-  virtual size_t capacity() const { return 0; }    // bytes in the device; 0 = unknown
+  virtual std::string name() const = 0;          // "cpu", "cuda:0"
+  virtual size_t capacity() const { return 0; }  // bytes in the device; 0 = unknown
 };
 
 struct MemoryStats {
-  size_t in_use = 0;         // bytes handed out
-  size_t peak_in_use = 0;    // highest in_use since the last reset_peak
-  size_t reserved = 0;       // bytes held from the source (in use + cached)
+  size_t in_use = 0;       // bytes handed out
+  size_t peak_in_use = 0;  // highest in_use since the last reset_peak
+  size_t reserved = 0;     // bytes held from the source (in use + cached)
   size_t peak_reserved = 0;
-  uint64_t allocations = 0;  // calls
-  uint64_t source_calls = 0; // calls that had to ask the source
+  uint64_t allocations = 0;   // calls
+  uint64_t source_calls = 0;  // calls that had to ask the source
 };
 
 class Allocator {
@@ -47,8 +47,9 @@ class Allocator {
   virtual void set_limit(size_t bytes) = 0;
 };
 
-// Names what is being allocated on this thread ("weights", "saved activations", "optimizer") for the
-// statistics by tag. Scopes nest; the innermost wins. The text must outlive the allocator: literals.
+// Names what is being allocated on this thread ("weights", "saved activations", "optimizer") for
+// the statistics by tag. Scopes nest; the innermost wins. The text must outlive the allocator:
+// literals.
 class MemoryTag {
  public:
   explicit MemoryTag(const char* name);

@@ -30,7 +30,8 @@ int64_t count_elements(std::span<const int64_t> sizes) {
   bool zero = false;
   for (const int64_t s : sizes) {
     check(s >= 0, ErrorKind::Usage, "shape {} has a negative size", to_string(sizes));
-    if (s == 0) zero = true;
+    if (s == 0)
+      zero = true;
     else
       check(!__builtin_mul_overflow(n, s, &n) && n < (int64_t{1} << 59), ErrorKind::Usage,
             "shape {} has too many elements", to_string(sizes));
@@ -130,7 +131,8 @@ Tensor Tensor::empty_strided(Dims sizes, Dims strides, DType dtype, Device devic
   return view_of(std::move(storage), std::move(sizes), std::move(strides), 0, dtype);
 }
 
-Tensor Tensor::view_of(Ref<Storage> storage, Dims sizes, Dims strides, int64_t offset, DType dtype) {
+Tensor Tensor::view_of(Ref<Storage> storage, Dims sizes, Dims strides, int64_t offset,
+                       DType dtype) {
   const int64_t n = count_elements(sizes);
   TENON_ASSERT(sizes.size() == strides.size());
   if (n) {
@@ -270,14 +272,13 @@ Tensor Tensor::narrow_view(int64_t dim, int64_t start, int64_t length) const {
 }
 
 void Tensor::copy_from(const Tensor& src) const {
-  check(sizes() == src.sizes() && dtype() == src.dtype(), ErrorKind::Usage,
-        "copy_from: {} into {}", src.describe(), describe());
+  check(sizes() == src.sizes() && dtype() == src.dtype(), ErrorKind::Usage, "copy_from: {} into {}",
+        src.describe(), describe());
   bump_version("copy_from");
-  const bool same_layout = (is_contiguous() && src.is_contiguous()) ||
-                           (strides() == src.strides() && is_dense());
+  const bool same_layout =
+      (is_contiguous() && src.is_contiguous()) || (strides() == src.strides() && is_dense());
   if (same_layout) {
-    const DeviceKind side =
-        device().kind != DeviceKind::CPU ? device().kind : src.device().kind;
+    const DeviceKind side = device().kind != DeviceKind::CPU ? device().kind : src.device().kind;
     device_backend(side).copy(raw(), device(), src.raw(), src.device(), bytes());
     return;
   }
@@ -293,8 +294,7 @@ void Tensor::copy_from(const Tensor& src) const {
     using T = typename decltype(tag)::type;
     T* dst = data<T>();
     const T* s = from.data<T>();
-    for_each_pair(sizes(), strides(), from.strides(),
-                  [&](int64_t a, int64_t b) { dst[a] = s[b]; });
+    for_each_pair(sizes(), strides(), from.strides(), [&](int64_t a, int64_t b) { dst[a] = s[b]; });
   });
 }
 

@@ -57,7 +57,8 @@ class Tensor {
     return from(std::span<const T>(values), std::move(sizes), device);
   }
   // A tensor over a given storage: the base of all views. Checks that it stays inside the storage.
-  static Tensor view_of(Ref<Storage> storage, Dims sizes, Dims strides, int64_t offset, DType dtype);
+  static Tensor view_of(Ref<Storage> storage, Dims sizes, Dims strides, int64_t offset,
+                        DType dtype);
 
   // ---- looking at it ----
   bool defined() const { return static_cast<bool>(impl_); }
@@ -105,7 +106,7 @@ class Tensor {
   Tensor narrow_view(int64_t dim, int64_t start, int64_t length) const;  // no autograd
   // Copies the values of src (same shape, same dtype, any strides, any device) into this memory.
   void copy_from(const Tensor& src) const;
-  void zero() const;                     // any strides
+  void zero() const;  // any strides
   void bump_version(const char* by) const { impl_->storage->bump_version(by); }
 
  private:
@@ -118,10 +119,10 @@ int64_t wrap_dim(int64_t dim, int64_t rank, std::string_view what);
 
 // Largest difference of two tensors of one shape, and where; for tests and tools.
 struct Difference {
-  double max_abs = 0;       // max |a - b|
-  double max_ref = 0;       // max |b|
-  int64_t index = -1;       // row-major position of the largest difference
-  bool nonfinite = false;   // one is NaN or infinite where the other differs
+  double max_abs = 0;      // max |a - b|
+  double max_ref = 0;      // max |b|
+  int64_t index = -1;      // row-major position of the largest difference
+  bool nonfinite = false;  // one is NaN or infinite where the other differs
   double relative() const { return max_ref > 0 ? max_abs / max_ref : max_abs; }
 };
 Difference difference(const Tensor& a, const Tensor& b);
