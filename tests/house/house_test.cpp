@@ -101,6 +101,8 @@ TEST_CASE("an include against the order is refused") {
       {"models/nn/a.cpp", "models/qac/unet.h", false},
       {"models/qac/a.cpp", "cuda/runtime/x.h", false},
       {"trainers/qac/a.cpp", "trainers/loop/loop.h", true},
+      {"trainers/qac/a.cpp", "trainers/run/folder.h", true},
+      {"trainers/run/a.cpp", "trainers/loop/loop.h", false},
       {"trainers/qac/a.cpp", "trainers/lm/task.h", false},
       {"trainers/loop/a.cpp", "models/qac/unet.h", false},
       {"trainers/loop/a.cpp", "models/nn/adam.h", true},

@@ -78,10 +78,14 @@ const std::vector<Layer>& layers() {
       {"cuda/ops", {"core", "cuda", "autograd", "ops"}},
       {"datasets", {"core"}},
       {"models/nn", {"core", "autograd", "ops"}},
-      {"models", {"core", "autograd", "ops"}},
-      {"trainers/loop", {"core", "autograd", "ops", "models/nn", "datasets"}},
-      {"trainers/parallel", {"core", "autograd", "ops", "models/nn", "datasets", "trainers/loop"}},
-      {"trainers", {"core", "autograd", "ops", "models", "datasets"}},
+      {"models", {"core", "autograd", "ops", "models/nn"}},
+      {"trainers/run", {"core"}},
+      {"trainers/loop", {"core", "autograd", "ops", "models/nn", "datasets", "trainers/run"}},
+      {"trainers/parallel",
+       {"core", "autograd", "ops", "models/nn", "datasets", "trainers/run", "trainers/loop"}},
+      {"trainers",
+       {"core", "autograd", "ops", "models", "datasets", "trainers/run", "trainers/loop",
+        "trainers/parallel"}},
       {"tools", {"core", "cuda", "autograd", "ops", "models", "datasets", "trainers"}},
       {"tests", {"core", "cuda", "autograd", "ops", "models", "datasets", "trainers", "tools"}},
   };
@@ -112,10 +116,6 @@ std::optional<std::string> refuse(const std::string& from, const std::string& to
   }
   for (const char* folder : layer->may_include)
     if (starts_with_path(to, folder)) return std::nullopt;
-  if (std::string_view(layer->folder) == "trainers" && starts_with_path(to, "trainers"))
-    return std::nullopt;  // a task uses the loop and its parallel parts
-  if (std::string_view(layer->folder) == "models" && starts_with_path(to, "models/nn"))
-    return std::nullopt;
   return std::string(layer->folder) + " does not depend on " + target->folder;
 }
 
