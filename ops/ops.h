@@ -1,6 +1,7 @@
 // Every op, for those who call them.
 #pragma once
 
+#include "ops/conv/conv.h"
 #include "ops/pointwise/cast.h"
 #include "ops/pointwise/fn/abs.h"
 #include "ops/pointwise/fn/add.h"
@@ -37,5 +38,6 @@
 #include "ops/pointwise/fn/sub.h"
 #include "ops/pointwise/fn/tanh.h"
 #include "ops/pointwise/inplace.h"
+#include "ops/linear/matmul.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/views.h"

@@ -105,26 +105,28 @@ Tensor copy_to_layout(const Tensor& t, bool channels_last, const char* op, size_
   return out;
 }
 
+// With one channel or one pixel, row-major and channels-last are the same memory.
+bool is_both_orders(const Tensor& t) {
+  return t.is_contiguous() && (t.size(1) == 1 || (t.size(2) == 1 && t.size(3) == 1));
+}
+
 // The inputs as the kernel wants them in memory. Returns false when they are fine as they are.
 bool fix_layout(const OpInfo& op, Inputs in, TensorVec& fixed) {
   if (op.traits.layout == Layout::Any) return false;
   bool channels_last = false;
   if (op.traits.layout == Layout::Image)
-    for (const Tensor& t : in)
-      if (t.defined() && t.rank() == 4) {
-        channels_last = t.is_channels_last();
+    for (size_t i = 0; i < in.size(); ++i)
+      if (in[i].defined() && in[i].rank() == 4 && !bit(op.traits.row_major_inputs, i) &&
+          !is_both_orders(in[i])) {
+        channels_last = in[i].is_channels_last();
         break;
       }
   bool changed = false;
   for (size_t i = 0; i < in.size(); ++i) {
     const Tensor& t = in[i];
     if (!t.defined()) continue;
-    const bool want_cl = channels_last && t.rank() == 4;
-    // With one channel or one pixel both orders are the same memory.
-    const bool fine =
-        want_cl ? t.is_channels_last() ||
-                      (t.is_contiguous() && (t.size(1) == 1 || (t.size(2) == 1 && t.size(3) == 1)))
-                : t.is_contiguous();
+    const bool want_cl = channels_last && t.rank() == 4 && !bit(op.traits.row_major_inputs, i);
+    const bool fine = want_cl ? t.is_channels_last() || is_both_orders(t) : t.is_contiguous();
     if (fine) continue;
     check(!bit(op.traits.mutates, i), ErrorKind::Usage,
           "{}: input {} {} is changed in place and must be row-major", op.traits.name, i,

@@ -45,8 +45,8 @@ enum class Differentiable : uint8_t {
 enum class Layout : uint8_t {
   Any,         // any strides
   Contiguous,  // row-major
-  Image,       // rank-4 inputs: all channels-last if the first rank-4 input is, else all row-major;
-               // other inputs row-major
+  Image,       // rank-4 inputs: all channels-last or all row-major, as the first one that is not
+               // both (one channel, one pixel); other inputs row-major
 };
 
 constexpr uint32_t kAllInputs = 0xffffffffu;
@@ -61,6 +61,7 @@ struct OpTraits {
   uint32_t saved_outputs = 0;    // bit i: backward reads output (or extra) i
   uint32_t mutates = 0;          // bit i: input i is changed in place
   uint32_t mixed_dtype = 0;      // bit i: floating input i may differ in dtype from the others
+  uint32_t row_major_inputs = 0; // bit i: input i is row-major even with Layout::Image (weights)
   Cost cost = Cost::Memory;
   AutocastClass autocast = AutocastClass::Follow;
   Differentiable differentiable = Differentiable::FirstOrder;
