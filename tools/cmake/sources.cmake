@@ -20,20 +20,20 @@ function(tenon_add_folder folder)
   endif()
 endfunction()
 
-# tenon_pointwise_sources(OUT TARGET REGISTER_HEADER): generated files that include the pointwise
-# ops, each a header ops/pointwise/fn/<op>.h. A name's hash picks its file, so that a new op
-# recompiles one file a target and not all that sort after it.
-function(tenon_pointwise_sources out target register_header)
+# tenon_pointwise_sources(OUT TARGET REGISTER_HEADER COUNT): up to COUNT generated files that include
+# the pointwise ops, each a header ops/pointwise/fn/<op>.h. A name's hash picks its file, so that a
+# new op recompiles one file a target and not all that sort after it.
+function(tenon_pointwise_sources out target register_header count)
   set(generated)
   file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
        ${PROJECT_SOURCE_DIR}/ops/pointwise/fn/*.h)
   foreach(header ${headers})
     string(MD5 hash ${header})
     string(SUBSTRING ${hash} 0 1 digit)
-    math(EXPR bucket "0x${digit} % ${ARGV3}")
+    math(EXPR bucket "0x${digit} % ${count}")
     string(APPEND text_${bucket} "#include \"${header}\"\n")
   endforeach()
-  math(EXPR last "${ARGV3} - 1")
+  math(EXPR last "${count} - 1")
   foreach(bucket RANGE ${last})
     if(text_${bucket})
       set(file ${PROJECT_BINARY_DIR}/generated/pointwise/${target}_${bucket}.cpp)
@@ -77,7 +77,7 @@ function(tenon_add_kernels)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cuda/*.cu)
   set(pointwise)
   if(EXISTS ${PROJECT_SOURCE_DIR}/cuda/ops/pointwise/register.h)
-    tenon_pointwise_sources(pointwise emu cuda/ops/pointwise/register.h 1)
+    tenon_pointwise_sources(pointwise emu cuda/ops/pointwise/register.h 8)
   endif()
   if(NOT kernels AND NOT pointwise)
     return()
@@ -93,6 +93,8 @@ function(tenon_add_kernels)
   endforeach()
   tenon_objects(tenon_kernels_emulated ${emulated} ${pointwise})
   target_compile_definitions(tenon_kernels_emulated PRIVATE TENON_TARGET=emu TENON_SIMT_EMULATED=1)
+  # Nobody times the emulator; a short compilation is worth more.
+  target_compile_options(tenon_kernels_emulated PRIVATE $<$<CONFIG:Release>:-O1>)
   set(TENON_BASELINE_OBJECTS ${TENON_BASELINE_OBJECTS} tenon_kernels_emulated PARENT_SCOPE)
 
   if(TENON_CUDA)
