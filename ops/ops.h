@@ -39,5 +39,6 @@
 #include "ops/pointwise/fn/tanh.h"
 #include "ops/pointwise/inplace.h"
 #include "ops/linear/matmul.h"
+#include "ops/norm/group_norm.h"
 #include "ops/reduce/reduce.h"
 #include "ops/shape/views.h"
