@@ -18,15 +18,15 @@ struct Series {
 };
 
 struct Chart {
-  std::string title;  // "Loss"
-  std::string unit;   // of y, may be empty
-  std::vector<Series> series;
-  std::vector<double> restarts;     // vertical lines
-  bool smooth = false;              // draw the points faint and their running mean strong
-  bool from_zero = false;           // the y axis includes 0
-  bool markers = false;             // a dot on each point (few of them)
-  double reference = 0;             // a horizontal line, e.g. the paper's number
-  std::string reference_name = {};  // empty: none
+  std::string title = {};  // "Loss"
+  std::string unit = {};   // of y, may be empty
+  std::vector<Series> series = {};
+  std::vector<double> restarts = {};  // vertical lines
+  bool smooth = false;                // draw the points faint and their running mean strong
+  bool from_zero = false;             // the y axis includes 0
+  bool markers = false;               // a dot on each point (few of them)
+  double reference = 0;               // a horizontal line, e.g. the paper's number
+  std::string reference_name = {};    // empty: none
 };
 
 std::string chart_svg(const Chart& chart);

@@ -12,10 +12,10 @@ namespace tenon::run {
 struct Status {
   std::string state = "running";  // running stopped done failed
   std::int64_t step = 0, total = 0;
-  std::optional<double> eta_seconds;
-  std::string checkpoint;  // name of the last one, e.g. step-00012000
+  std::optional<double> eta_seconds = {};
+  std::string checkpoint = {};  // name of the last one, e.g. step-00012000
   int exit_code = 0;
-  std::string error;  // why it failed or stopped
+  std::string error = {};  // why it failed or stopped
 };
 
 class RunFolder {
