@@ -84,33 +84,40 @@ void check_affine(int64_t n, int64_t skip) {
 
 // ---- softmax ----
 template <class T>
-void check_softmax(int64_t rows, int64_t columns) {
-  INFO(rows << " x " << columns);
+void check_softmax(int64_t outer, int64_t columns, int64_t inner = 1, bool log = false) {
+  const int64_t rows = outer * inner;
+  INFO(outer << " x " << columns << " x " << inner << (log ? " log" : ""));
   auto x = random_values<T>(rows * columns, 2);
   for (size_t i = 0; i < x.size(); i += 7) x[i] = T(float(x[i]) * 20.0f);
   const auto g = random_values<T>(rows * columns, 3);
   const auto y = same_in_all_schedules([&] {
     std::vector<T> out(x.size());
-    cuda::softmax_rows<T>(x.data(), out.data(), rows, columns, nullptr);
+    cuda::softmax_rows<T>(x.data(), out.data(), outer, columns, inner, log, nullptr);
     return out;
   });
   const auto gx = same_in_all_schedules([&] {
     std::vector<T> out(x.size());
-    cuda::softmax_rows_backward<T>(g.data(), y.data(), out.data(), rows, columns, nullptr);
+    cuda::softmax_rows_backward<T>(g.data(), y.data(), out.data(), outer, columns, inner, log,
+                                   nullptr);
     return out;
   });
-  const double tolerance = 8 * rounding<T>();
+  const double tolerance = (log ? 400 : 8) * rounding<T>();  // logarithms reach -80
   for (int64_t r = 0; r < rows; ++r) {
-    const size_t at = size_t(r * columns);
+    const auto at = [&](int64_t c) {
+      return size_t(r / inner * columns * inner + c * inner + r % inner);
+    };
     double m = -INFINITY, sum = 0, dot = 0;
-    for (int64_t c = 0; c < columns; ++c) m = std::max(m, double(x[at + size_t(c)]));
-    for (int64_t c = 0; c < columns; ++c) sum += std::exp(double(x[at + size_t(c)]) - m);
-    for (int64_t c = 0; c < columns; ++c)
-      dot += double(g[at + size_t(c)]) * double(y[at + size_t(c)]);
+    for (int64_t c = 0; c < columns; ++c) m = std::max(m, double(x[at(c)]));
     for (int64_t c = 0; c < columns; ++c) {
-      const size_t i = at + size_t(c);
-      REQUIRE(std::abs(double(y[i]) - std::exp(double(x[i]) - m) / sum) <= tolerance);
-      REQUIRE(std::abs(double(gx[i]) - double(y[i]) * (double(g[i]) - dot)) <= 4 * tolerance);
+      sum += std::exp(double(x[at(c)]) - m);
+      dot += double(g[at(c)]) * (log ? 1 : double(y[at(c)]));
+    }
+    for (int64_t c = 0; c < columns; ++c) {
+      const double shifted = double(x[at(c)]) - m, out = double(y[at(c)]), in = double(g[at(c)]);
+      const double want = log ? shifted - std::log(sum) : std::exp(shifted) / sum;
+      const double want_gx = log ? in - std::exp(out) * dot : out * (in - dot);
+      REQUIRE(std::abs(out - want) <= tolerance);
+      REQUIRE(std::abs(double(gx[at(c)]) - want_gx) <= 4 * tolerance);
     }
   }
 }
@@ -118,8 +125,9 @@ void check_softmax(int64_t rows, int64_t columns) {
 // ---- matmul ----
 // Small integers are exact in bf16 and their sums in float: the result must be equal, not close.
 template <class Out>
-void check_matmul(cuda::MatmulShape s, bool transposed) {
-  INFO(s.batch << " x " << s.m << " x " << s.n << " x " << s.k << (transposed ? " b^T" : ""));
+void check_matmul(cuda::MatmulShape s, bool trans_a, bool trans_b) {
+  INFO(s.batch << " x " << s.m << " x " << s.n << " x " << s.k << (trans_a ? " a^T" : "")
+               << (trans_b ? " b^T" : ""));
   const auto integers = [](int64_t n, uint64_t key) {
     std::vector<bf16> x(static_cast<size_t>(n));
     for (size_t i = 0; i < x.size(); ++i) x[i] = float(philox(key, i, 0).v[0] % 9) - 4.0f;
@@ -129,7 +137,7 @@ void check_matmul(cuda::MatmulShape s, bool transposed) {
   const auto b = integers(s.stride_b ? s.batch * s.k * s.n : s.k * s.n, 5);
   const auto c = same_in_all_schedules([&] {
     std::vector<Out> out(size_t(s.batch * s.m * s.n), Out(-77.0f));
-    cuda::matmul_bf16<Out>(a.data(), b.data(), out.data(), s, transposed, nullptr);
+    cuda::matmul_bf16<Out>(a.data(), b.data(), out.data(), s, trans_a, trans_b, nullptr);
     return out;
   });
   for (int64_t z = 0; z < s.batch; ++z)
@@ -137,8 +145,8 @@ void check_matmul(cuda::MatmulShape s, bool transposed) {
       for (int64_t n = 0; n < s.n; ++n) {
         float want = 0;
         for (int64_t k = 0; k < s.k; ++k)
-          want += float(a[size_t(z * s.stride_a + m * s.k + k)]) *
-                  float(b[size_t(z * s.stride_b + (transposed ? n * s.k + k : k * s.n + n))]);
+          want += float(a[size_t(z * s.stride_a + (trans_a ? k * s.m + m : m * s.k + k))]) *
+                  float(b[size_t(z * s.stride_b + (trans_b ? n * s.k + k : k * s.n + n))]);
         REQUIRE(float(c[size_t(z * s.stride_c + m * s.n + n)]) == float(Out(want)));
       }
 }
@@ -211,37 +219,46 @@ TEST_CASE("softmax of rows of any length") {
   check_softmax<f16>(2, 301);
 }
 
+TEST_CASE("softmax along an axis that is not the last, and its logarithm") {
+  check_softmax<float>(2, 40, 3);
+  check_softmax<float>(1, 3, 50);
+  check_softmax<float>(3, 70, 1, true);
+  check_softmax<double>(2, 9, 5, true);
+  check_softmax<bf16>(2, 9, 5, true);
+}
+
 TEST_CASE("softmax of more rows than blocks") {
   const int64_t rows = 65535 + 3;
   const std::vector<float> x(size_t(rows * 2), 1.0f);
   std::vector<float> y(x.size());
-  cuda::softmax_rows<float>(x.data(), y.data(), rows, 2, nullptr);
+  cuda::softmax_rows<float>(x.data(), y.data(), rows, 2, 1, false, nullptr);
   for (const float v : y) REQUIRE(v == 0.5f);
 }
 
 TEST_CASE("softmax keeps NaN and survives -inf") {
   const std::vector<float> x = {1, -INFINITY, 1, -INFINITY, NAN, 0, 0, 0};
   std::vector<float> y(8);
-  cuda::softmax_rows<float>(x.data(), y.data(), 2, 4, nullptr);
+  cuda::softmax_rows<float>(x.data(), y.data(), 2, 4, 1, false, nullptr);
   CHECK(y[0] == 0.5f);
   CHECK(y[1] == 0.0f);
   for (size_t i = 4; i < 8; ++i) CHECK(std::isnan(y[i]));
 }
 
 TEST_CASE("bf16 matmul is exact on small integers at any size") {
-  for (const bool transposed : {false, true}) {
-    check_matmul<float>(one(64, 64, 64), transposed);
-    check_matmul<float>(one(1, 1, 1), transposed);
-    check_matmul<float>(one(3, 5, 7), transposed);
-    check_matmul<float>(one(65, 63, 33), transposed);  // no row is aligned
-    check_matmul<float>(one(70, 72, 40), transposed);  // aligned, edges on all sides
-    check_matmul<float>(one(16, 8, 200), transposed);
-    check_matmul<bf16>(one(67, 129, 96), transposed);
-    check_matmul<float>(one(4, 3, 0), transposed);  // an empty sum is zero
-    check_matmul<float>(one(0, 3, 4), transposed);
-    check_matmul<float>(one(3, 0, 4), transposed);
-    check_matmul<float>({3, 17, 24, 16, 17 * 16, 16 * 24, 17 * 24}, transposed);
-    check_matmul<bf16>({2, 9, 8, 8, 9 * 8, 0, 9 * 8}, transposed);  // one b for all
+  for (const int transposed : {0, 1, 2, 3}) {
+    const bool ta = transposed & 1, tb = transposed & 2;
+    check_matmul<float>(one(64, 64, 64), ta, tb);
+    check_matmul<float>(one(1, 1, 1), ta, tb);
+    check_matmul<float>(one(3, 5, 7), ta, tb);
+    check_matmul<float>(one(65, 63, 33), ta, tb);  // no row is aligned
+    check_matmul<float>(one(70, 72, 40), ta, tb);  // aligned, edges on all sides
+    check_matmul<float>(one(16, 8, 200), ta, tb);
+    check_matmul<bf16>(one(67, 129, 96), ta, tb);
+    check_matmul<float>(one(4, 3, 0), ta, tb);  // an empty sum is zero
+    check_matmul<float>(one(0, 3, 4), ta, tb);
+    check_matmul<float>(one(3, 0, 4), ta, tb);
+    check_matmul<float>({3, 17, 24, 16, 17 * 16, 16 * 24, 17 * 24}, ta, tb);
+    check_matmul<bf16>({2, 9, 8, 8, 9 * 8, 0, 9 * 8}, ta, tb);  // one b for all
   }
 }
 
@@ -249,7 +266,7 @@ TEST_CASE("bf16 matmul of real numbers is as good as its inputs") {
   const auto s = one(70, 50, 300);
   const auto a = random_values<bf16>(s.m * s.k, 10), b = random_values<bf16>(s.k * s.n, 11);
   std::vector<float> c(size_t(s.m * s.n));
-  cuda::matmul_bf16<float>(a.data(), b.data(), c.data(), s, false, nullptr);
+  cuda::matmul_bf16<float>(a.data(), b.data(), c.data(), s, false, false, nullptr);
   double error = 0;
   for (int64_t m = 0; m < s.m; ++m)
     for (int64_t n = 0; n < s.n; ++n) {

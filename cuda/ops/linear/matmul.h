@@ -15,10 +15,11 @@ struct MatmulShape {
   int64_t stride_a = 0, stride_b = 0, stride_c = 0;
 };
 
-// c[m, n] = sum_k a[m, k] b[k, n], or with b_transposed b[n, k]. Any sizes, 0 included; k = 0 gives
+// c[m, n] = sum_k a[m, k] b[k, n]; a is stored [k, m] with trans_a, b is stored [n, k] with
+// trans_b. Any sizes, 0 included; k = 0 gives
 // zeros. Out is bf16 or float.
 template <class Out>
-void matmul_bf16(const bf16* a, const bf16* b, Out* c, const MatmulShape& shape, bool b_transposed,
-                 StreamHandle stream);
+void matmul_bf16(const bf16* a, const bf16* b, Out* c, const MatmulShape& shape, bool trans_a,
+                 bool trans_b, StreamHandle stream);
 
 }  // namespace tenon::cuda

@@ -45,10 +45,13 @@ TENON_KERNEL pointwise_contiguous(F f, Out* y, InputPointers<T, N> x, int64_t n)
   const int64_t packs = n / width;
   for (int64_t i = kit::grid_thread_index(); i < packs; i += kit::grid_threads()) {
     kit::Pack<T, width> in[N];
+    TENON_UNROLL
     for (int k = 0; k < N; ++k) in[k] = kit::load_pack<width>(x.p[k] + i * width);
     kit::Pack<Out, width> out;
+    TENON_UNROLL
     for (int j = 0; j < width; ++j) {
       T element[N];
+      TENON_UNROLL
       for (int k = 0; k < N; ++k) element[k] = in[k].v[j];
       out.v[j] = call_pointwise<Out>(f, element);
     }
@@ -56,24 +59,38 @@ TENON_KERNEL pointwise_contiguous(F f, Out* y, InputPointers<T, N> x, int64_t n)
   }
   for (int64_t i = packs * width + kit::grid_thread_index(); i < n; i += kit::grid_threads()) {
     T element[N];
+    TENON_UNROLL
     for (int k = 0; k < N; ++k) element[k] = x.p[k][i];
     y[i] = call_pointwise<Out>(f, element);
   }
 }
 
-template <class F, class Out, class T, int N, class Index>
+// 64-bit division takes several times as long as 32-bit, and few tensors need it.
+TENON_DEVICE int64_t split_index(int64_t& rest, int64_t size) {
+  int64_t index;
+  if (((rest | size) >> 32) == 0) {
+    index = static_cast<uint32_t>(rest) % static_cast<uint32_t>(size);
+    rest = static_cast<uint32_t>(rest) / static_cast<uint32_t>(size);
+  } else {
+    index = rest % size;
+    rest /= size;
+  }
+  return index;
+}
+
+template <class F, class Out, class T, int N>
 TENON_KERNEL pointwise_strided(F f, Out* y, InputPointers<T, N> x, PointwiseShape shape,
                                int64_t n) {
   for (int64_t i = kit::grid_thread_index(); i < n; i += kit::grid_threads()) {
-    Index rest = static_cast<Index>(i);
-    Index at[N + 1] = {};
+    int64_t rest = i;
+    int64_t at[N + 1] = {};
     for (int d = shape.rank - 1; d >= 0; --d) {
-      const Index size = static_cast<Index>(shape.sizes[d]);
-      const Index index = rest % size;
-      rest /= size;
-      for (int k = 0; k <= N; ++k) at[k] += index * static_cast<Index>(shape.strides[k][d]);
+      const int64_t index = split_index(rest, shape.sizes[d]);
+      TENON_UNROLL
+      for (int k = 0; k <= N; ++k) at[k] += index * shape.strides[k][d];
     }
     T element[N];
+    TENON_UNROLL
     for (int k = 0; k < N; ++k) element[k] = x.p[k][at[k + 1]];
     y[at[0]] = call_pointwise<Out>(f, element);
   }
@@ -85,14 +102,10 @@ template <class F, class Out, class T, int N>
 void launch_pointwise(F f, Out* y, const InputPointers<T, N>& x, const PointwiseShape& shape,
                       StreamHandle stream) {
   constexpr int threads = 256;
-  int64_t n = 1, reach = 1;
+  int64_t n = 1;
   bool contiguous = true;
   for (int d = shape.rank - 1; d >= 0; --d) {
-    for (int k = 0; k <= N; ++k) {
-      const int64_t stride = shape.strides[k][d];
-      contiguous &= shape.sizes[d] == 1 || stride == n;
-      reach += (shape.sizes[d] > 0 ? shape.sizes[d] - 1 : 0) * (stride < 0 ? -stride : stride);
-    }
+    for (int k = 0; k <= N; ++k) contiguous &= shape.sizes[d] == 1 || shape.strides[k][d] == n;
     n *= shape.sizes[d];
   }
   if (n == 0) return;
@@ -102,12 +115,9 @@ void launch_pointwise(F f, Out* y, const InputPointers<T, N>& x, const Pointwise
     constexpr int64_t per_block = threads * 16 / int64_t{sizeof(T)};
     launch<pointwise_contiguous<F, Out, T, N>>({kit::blocks_for(n, per_block)}, threads, 0, stream,
                                                f, y, x, n);
-  } else if (n <= INT32_MAX && reach <= INT32_MAX) {  // 32-bit division is several times faster
-    launch<pointwise_strided<F, Out, T, N, int32_t>>({kit::blocks_for(n, threads)}, threads, 0,
-                                                     stream, f, y, x, shape, n);
   } else {
-    launch<pointwise_strided<F, Out, T, N, int64_t>>({kit::blocks_for(n, threads)}, threads, 0,
-                                                     stream, f, y, x, shape, n);
+    launch<pointwise_strided<F, Out, T, N>>({kit::blocks_for(n, threads)}, threads, 0, stream, f, y,
+                                            x, shape, n);
   }
 }
 
