@@ -6,6 +6,8 @@
 // each in the broadcast shape; the caller sums them to the inputs' shapes. Optional members:
 //   static constexpr bool ints = true: also defined on integers (value<int64_t>);
 //   static constexpr bool compares = true: the result is bool and there is no gradient;
+//   static constexpr bool linear = true: the gradients do not read a and b, which are not saved;
+//   static constexpr bool symmetric = true: grad_a and grad_b are the same, computed once;
 //   static constexpr double low, high, apart: as in unary.h.
 #pragma once
 

@@ -55,6 +55,9 @@ std::vector<Sample> unary_samples(int inputs) {
     for (int i = 0; i < inputs; ++i) {
       s.inputs.push_back(floats(shape, unary_low<F>(), unary_high<F>()));
       s.inputs.back().apart = unary_apart<F>();
+      s.inputs.back().differentiable = !requires {
+        requires F::straight_through;
+      };
     }
     s.attrs = make_attrs(args);
     out.push_back(std::move(s));
@@ -181,8 +184,16 @@ struct BinaryOp {
       static const Tensor absent;
       const Tensor& a = kSaves ? g.input(0) : absent;
       const Tensor& b = kSaves ? g.input(1) : absent;
-      if (g.needs(0)) out[0] = sum_to(F::grad_a(g.grad(), a, b), g.input_meta(0).sizes);
-      if (g.needs(1)) out[1] = sum_to(F::grad_b(g.grad(), a, b), g.input_meta(1).sizes);
+      Tensor same;  // of a symmetric op: both gradients, before summing
+      if (g.needs(0)) {
+        same = F::grad_a(g.grad(), a, b);
+        out[0] = sum_to(same, g.input_meta(0).sizes);
+      }
+      if (g.needs(1)) {
+        if (!(requires { requires F::symmetric; } && same.defined()))
+          same = F::grad_b(g.grad(), a, b);
+        out[1] = sum_to(same, g.input_meta(1).sizes);
+      }
       return out;
     }
   }

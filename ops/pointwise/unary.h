@@ -20,6 +20,8 @@
 //     derivatives, as scalars of V's element type;
 //   static constexpr double low, high: the range of test inputs (default -1.5 .. 1.5);
 //   static constexpr double apart: test inputs keep this distance from 0 (kinks);
+//   static constexpr bool straight_through = true: derivative_x is not the true one by design, so
+//     finite differences are not compared;
 //   static constexpr double sample_a, sample_b: arguments of the test samples;
 //   static Tensor derivative_graph(const Tensor& x or y, double a, double b): f' made of ops, which
 //     makes the op differentiable any number of times.
