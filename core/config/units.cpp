@@ -93,6 +93,9 @@ std::string_view section(std::string_view key) {
   const auto dot = key.rfind('.');
   return dot == key.npos ? std::string_view() : key.substr(0, dot);
 }
+std::string_view without_dashes(std::string_view flag) {
+  return flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+}
 
 }  // namespace
 
@@ -176,11 +179,19 @@ std::string format_interval(const Interval& interval) {
 }
 
 std::string nearest_key(std::string_view word, const std::vector<std::string>& candidates) {
-  if (std::string near = io::nearest_name(word, candidates); !near.empty()) return near;
+  // Two changes turn any short name into any other: there the first letter must agree.
+  const std::string_view letters = without_dashes(last_part(word));
+  std::vector<std::string> alike;
+  for (const std::string& name : candidates) {
+    const std::string_view other = without_dashes(last_part(name));
+    if (letters.size() > 3 || (!other.empty() && !letters.empty() && other[0] == letters[0]))
+      alike.push_back(name);
+  }
+  if (std::string near = io::nearest_name(word, alike); !near.empty()) return near;
   std::string best;
   for (const std::string& name : candidates) {
     if (section(name) != section(word)) continue;
-    const std::string_view a = last_part(name), b = last_part(word);
+    const std::string_view a = without_dashes(last_part(name)), b = without_dashes(last_part(word));
     if ((abbreviates(a, b) || abbreviates(b, a)) && name.size() > best.size()) best = name;
   }
   if (!best.empty()) return best;

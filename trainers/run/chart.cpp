@@ -27,11 +27,14 @@ struct Axis {
   std::vector<double> ticks(int count) const {
     std::vector<double> all;
     if (log) {
-      const bool dense = high / low < 300;
+      // The more decades, the fewer labels in each.
+      const double range = high / low;
+      const std::vector<double> marks = range < 12    ? std::vector<double>{1, 1.5, 2, 3, 4, 5, 7}
+                                        : range < 300 ? std::vector<double>{1, 2, 5}
+                                                      : std::vector<double>{1};
       for (double p = std::pow(10.0, std::floor(std::log10(low))); p <= high * 1.001; p *= 10)
-        for (double m : {1.0, 2.0, 5.0})
-          if (p * m >= low * 0.999 && p * m <= high * 1.001 && (dense || m == 1.0))
-            all.push_back(p * m);
+        for (double m : marks)
+          if (p * m >= low * 0.999 && p * m <= high * 1.001) all.push_back(p * m);
       return all;
     }
     const double step = tick_step(low, high, count);
@@ -152,10 +155,13 @@ std::vector<Point> running_mean(const std::vector<Point>& points, std::size_t wi
   std::vector<Point> out;
   out.reserve(points.size());
   for (std::size_t i = 0; i < points.size(); ++i) {
-    // The window shrinks at the ends so that it stays centred: no bias where the curve is steep.
-    const std::size_t w = std::min({width, i, points.size() - 1 - i});
-    const std::size_t n = count[i + w + 1] - count[i - w];
-    if (n > 0) out.push_back({points[i].x, (sum[i + w + 1] - sum[i - w]) / static_cast<double>(n)});
+    // At the start, where curves are steep, the window shrinks so that it stays centred; at the end
+    // it does not, or the line would end in the noise of its last point.
+    const std::size_t left = std::min(width, i);
+    const std::size_t right = std::min(left, points.size() - 1 - i);
+    const std::size_t n = count[i + right + 1] - count[i - left];
+    if (n > 0)
+      out.push_back({points[i].x, (sum[i + right + 1] - sum[i - left]) / static_cast<double>(n)});
   }
   return out;
 }
@@ -184,8 +190,8 @@ std::string chart_svg(const Chart& chart) {
           fmt::format("{}: {} at step {}. ", s.name, short_number(last->y), short_number(last->x));
   }
   if (!chart.reference_name.empty()) include(y, chart.reference);
-  // Losses fall by powers of ten at first; a linear axis would show only that.
-  y.log = !chart.from_zero && all_positive && y.high / smallest_positive > 20;
+  // Losses fall steeply at first; a linear axis would show only that.
+  y.log = !chart.from_zero && all_positive && y.high / smallest_positive > (chart.smooth ? 5 : 20);
   if (y.log) {
     y.low = smallest_positive / 1.1;
     y.high *= 1.1;
@@ -222,9 +228,9 @@ std::string chart_svg(const Chart& chart) {
   }
   if (!chart.reference_name.empty())
     out += fmt::format(
-        "<path class=\"reference\" d=\"M{0:g} {1:.1f}H{2:g}\"/><text class=\"tick\" x=\"{2:g}\" "
-        "y=\"{3:.1f}\" text-anchor=\"end\">{4}</text>\n",
-        kLeft, y.at(chart.reference), kWidth - kRight, y.at(chart.reference) - 5,
+        "<path class=\"reference\" d=\"M{0:g} {1:.1f}H{2:g}\"/><text class=\"tick\" x=\"{3:g}\" "
+        "y=\"{4:.1f}\">{5}</text>\n",
+        kLeft, y.at(chart.reference), kWidth - kRight, kLeft + 6, y.at(chart.reference) - 5,
         html_escaped(chart.reference_name));
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const std::vector<Point>& points = chart.series[i].points;

@@ -41,7 +41,8 @@ h3 small { font-weight: 400; color: var(--soft); }
 @media (max-width: 720px) { .curve { grid-template-columns: minmax(0, 1fr); } }
 svg { display: block; width: 100%; height: auto; }
 .grid { stroke: var(--rule); fill: none; } .axis { stroke: var(--axis); fill: none; }
-.tick { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
+.tick { fill: var(--soft); font-size: 12px; paint-order: stroke; stroke: var(--card); stroke-width: 3px;
+  stroke-linejoin: round; font-variant-numeric: tabular-nums; }
 .restart { stroke: var(--soft); stroke-dasharray: 2 4; fill: none; }
 .reference { stroke: var(--soft); stroke-dasharray: 8 4; fill: none; }
 .bad { fill: var(--bad); }
