@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/pointwise/binary.h"
+#include "ops/pointwise/graph.h"
 
 namespace tenon::TENON_TARGET {
 
