@@ -29,7 +29,7 @@ Tensor edm_loss_sum(const Tensor& denoised, const Tensor& images, const Tensor& 
   constexpr double sd2 = kSigmaData * kSigmaData;
   const Tensor s2 = square(sigma);
   const Tensor weight = div(affine(s2, 1, sd2), affine(s2, sd2, 0));
-  return weighted_square_error(denoised, images, weight);
+  return weighted_mse(denoised, images, weight);
 }
 
 }  // namespace tenon::qac

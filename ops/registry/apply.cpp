@@ -1,5 +1,6 @@
 // The one path every op call takes.
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -49,6 +50,8 @@ std::string describe_inputs(Inputs in) {
   for (size_t i = 0; i < in.size(); ++i) out += (i ? ", " : "") + in[i].describe();
   return out;
 }
+
+thread_local int t_finite_checks = 0;
 
 bool bit(uint32_t mask, size_t i) {
   return i < 32 && (mask >> i) & 1u;
@@ -260,6 +263,15 @@ class OpNode final : public Node {
   bool released_ = false;
 };
 
+void check_finite(const OpInfo& op, Inputs in, const TensorVec& out) {
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!out[i].defined() || !is_float(out[i].dtype())) continue;
+    for (const double x : out[i].to_vector<double>())
+      check(std::isfinite(x), ErrorKind::NonFinite, "first bad tensor: output {} of {}({})", i,
+            op.traits.name, describe_inputs(in));
+  }
+}
+
 bool wants_gradient(const OpInfo& op, Inputs in) {
   const bool noting = noting_leaf_use();
   if (!grad_enabled() && !noting) return false;
@@ -317,6 +329,8 @@ TensorVec apply(const OpInfo& op, const void* attrs, Inputs given) {
     const KernelCall call{attrs, ready, out};
     const Implementation& impl = choose(op, call, device);
     impl.run(call);
+    if (t_finite_checks > 0) [[unlikely]]
+      check_finite(op, in, out);
     if (op.traits.mutates)
       for (size_t i = 0; i < in.size(); ++i)
         if (bit(op.traits.mutates, i) && in[i].defined()) in[i].bump_version(op.traits.name);
@@ -360,6 +374,9 @@ size_t saved_bytes(const Tensor& output) {
   const auto* op_node = dynamic_cast<const OpNode*>(node.get());
   return op_node ? op_node->saved_bytes() : 0;
 }
+
+FiniteCheck::FiniteCheck() { ++t_finite_checks; }
+FiniteCheck::~FiniteCheck() { --t_finite_checks; }
 
 ApplyCounters apply_counters() {
   return {g_calls.load(), g_copies.load(), g_copy_bytes.load()};

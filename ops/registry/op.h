@@ -187,6 +187,16 @@ void force_implementation(std::string_view op, std::string_view implementation);
 // 0 for a leaf. For the test that compares them with the declaration.
 size_t saved_bytes(const Tensor& output);
 
+// While one lives, every op output on this thread is checked, and the first that is not finite throws
+// NonFinite naming the op. Slow; for finding out where a bad loss began.
+class FiniteCheck {
+ public:
+  FiniteCheck();
+  ~FiniteCheck();
+  FiniteCheck(const FiniteCheck&) = delete;
+  FiniteCheck& operator=(const FiniteCheck&) = delete;
+};
+
 // Counts of the apply path since the start, for tests and `--profile`.
 struct ApplyCounters {
   uint64_t calls = 0, layout_copies = 0, layout_copy_bytes = 0;
