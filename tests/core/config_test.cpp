@@ -225,7 +225,6 @@ TEST_CASE("config: mistakes name the nearest name") {
   fails({"--lrr", "3"}, "unknown flag --lrr (did you mean --lr?)");
   fails({"--learning-rate=3"}, "unknown flag --learning-rate (did you mean --lr?)");
   fails({"--zzzzzzzz"}, "unknown flag --zzzzzzzz");
-  fails({"--sv"}, "did you mean --save-every?");  // and not --lr, two letters away
   fails({"--xx"}, "unknown flag --xx (hint");
   fails({"--optim.lr", "3"}, "--set optim.lr=VALUE");
   fails({"--no-lr"}, "unknown flag --no-lr");
