@@ -114,7 +114,7 @@ TENON_INLINE f32x16 tanh(const f32x16& x) {
                                       0.1333276974f, -0.3333332894f);
   const f32x16 near_zero = fma(p * z, x, x);
   const f32x16 far = f32x16(1.0f) - f32x16(2.0f) / (exp(a + a) + 1.0f);
-  return select(a < 0.625f, near_zero, copysign(far, x));
+  return copysign(select(a < 0.625f, near_zero, far), x);  // -0 too
 }
 
 // Results below 2^-126 flush to zero from about x = -88.7 on.
@@ -172,7 +172,7 @@ TENON_INLINE V by_lane(const V& x, F&& f) {
 TENON_INLINE f32x16 sin(const f32x16& x) {
   if (any(~(abs(x) <= 8192.0f))) [[unlikely]]
     return detail::by_lane(x, [](float v) { return math::sin(v); });
-  return detail::sin_cos(x, 0);
+  return select(x == 0.0f, x, detail::sin_cos(x, 0));  // keeps -0
 }
 TENON_INLINE f32x16 cos(const f32x16& x) {
   if (any(~(abs(x) <= 8192.0f))) [[unlikely]]
