@@ -219,7 +219,7 @@ void binary_ref(const KernelCall& call) {
 }
 
 template <class F>
-bool register_unary() {
+TENON_INLINE bool register_unary() {
   using Op = UnaryOp<F>;
   using Back = UnaryBackwardOp<F>;
   add_cpu_kernel(F::kName, unary_run<F>, nullptr);
@@ -236,7 +236,7 @@ bool register_unary() {
 }
 
 template <class F>
-bool register_binary() {
+TENON_INLINE bool register_binary() {
   using Op = BinaryOp<F>;
   if constexpr (!Op::kCompares) add_cpu_kernel(F::kName, binary_run<F>, needs_floats);
   if constexpr (kTarget == Target::base) {

@@ -7,24 +7,23 @@
 #include "core/simd/target.h"
 #include "ops/registry/op.h"
 
+namespace tenon::detail {
+
+// Baseline code on purpose: this runs when the library is loaded, on any processor. Callers in a
+// file compiled for newer processors pass scalars only, so that no vector code comes before.
+void add_cpu_implementation(const char* op, Target target, void (*run)(const KernelCall&),
+                            const char* (*accepts)(const KernelCall&));
+
+}  // namespace tenon::detail
+
 namespace tenon::TENON_TARGET {
 
 // Which target this file is being compiled for.
 inline constexpr Target kTarget = Target::TENON_TARGET;
 
-inline const char* processor_lacks(const KernelCall&) {
-  return "the processor lacks these instructions, or TENON_CPU_TARGET forbids them";
-}
-
-inline bool add_cpu_kernel(const char* op, void (*run)(const KernelCall&),
-                           const char* (*accepts)(const KernelCall&)) {
-  constexpr int rank = kTarget == Target::avx512 ? kRankAvx512
-                       : kTarget == Target::avx2 ? kRankAvx2
-                                                 : kRankBase;
-  ::tenon::detail::add_implementation(op, {.name = name(kTarget),
-                                           .rank = rank,
-                                           .accepts = cpu_has(kTarget) ? accepts : processor_lacks,
-                                           .run = run});
+TENON_INLINE bool add_cpu_kernel(const char* op, void (*run)(const KernelCall&),
+                                 const char* (*accepts)(const KernelCall&)) {
+  ::tenon::detail::add_cpu_implementation(op, kTarget, run, accepts);
   return true;
 }
 
