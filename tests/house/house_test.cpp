@@ -145,6 +145,9 @@ TEST_CASE("a broken link is refused") {
   tree.write("docs/b.md", "");
   tree.write("ops/x.h", "\n// docs/gone.md says how\n");
   require_one(check_links(tree.path()), "ops/x.h:2: names docs/gone.md");
+  tree.write("ops/x.h", "");
+  tree.write("docs/README.md", "[a](a.md)\n");
+  require_one(check_links(tree.path()), "docs/b.md: not in the index");
 }
 
 TEST_CASE("a command that does not exist is refused") {

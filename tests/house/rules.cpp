@@ -215,9 +215,13 @@ Findings check_links(const fs::path& root) {
   static const std::regex page(R"((docs/[A-Za-z0-9_/-]+\.md))");
   static const std::regex remote("^[a-z]+:");
   Findings out;
+  const std::string index = read(root / "docs/README.md");
   for (const auto& file : tree_files(root)) {
     if (!is_text(file)) continue;
     const std::string text = read(root / file);
+    if (!index.empty() && file.parent_path() == "docs" && file.filename() != "README.md" &&
+        index.find("](" + file.filename().string() + ")") == std::string::npos)
+      out.push_back(file.generic_string() + ": not in the index docs/README.md");
     if (file.extension() == ".md")
       each_match(text, link, [&](const std::string& target, int line) {
         if (std::regex_search(target, remote)) return;

@@ -20,7 +20,8 @@ Findings check_top_level(const std::filesystem::path& root);
 Findings check_includes(const std::filesystem::path& root);
 // Every kernel cuda/ops/<family>/<op>.cu has its contract ops/<family>/<op>.h.
 Findings check_kernel_pairs(const std::filesystem::path& root);
-// Links in *.md lead to files and headings that exist; so does each "docs/x.md" in any source.
+// Links in *.md lead to files and headings that exist; so does each "docs/x.md" in any source. The
+// index docs/README.md, if there is one, names every page.
 Findings check_links(const std::filesystem::path& root);
 // Programs and scripts named in *.md exist.
 Findings check_commands(const std::filesystem::path& root);
