@@ -2,86 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/io/json.h"
-#include "trainers/run/chart.h"
-#include "trainers/run/meters.h"
-#include "trainers/run/metrics.h"
+#include "core/io/file.h"
 #include "trainers/run/progress.h"
+#include "trainers/run/report_parts.h"
 #include "trainers/run/report_style.h"
 
 namespace tenon::run {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
-constexpr std::size_t kMaxSamples = 24;
-
-struct Run {
-  fs::path folder;
-  std::string name;
-  Metrics metrics;
-  Json status, config, environment;
-  std::string command;
-};
-
-// What a page can do without: null when it is missing or damaged.
-Json optional_json(const fs::path& file) {
-  std::error_code code;
-  if (!fs::exists(file, code)) return nullptr;
-  try {
-    return io::read_json(file);
-  } catch (const Error&) {
-    return nullptr;
-  }
-}
-
-Run load(const fs::path& folder) {
-  Run run;
-  run.folder = folder.has_filename() ? folder : folder.parent_path();
-  run.name = fs::absolute(run.folder).lexically_normal().filename().string();
-  run.metrics = read_metrics(run.folder / "metrics.jsonl");
-  run.status = optional_json(run.folder / "status.json");
-  run.config = optional_json(run.folder / "config.json");
-  run.environment = optional_json(run.folder / "env.json");
-  std::error_code code;
-  if (fs::exists(run.folder / "command.txt", code))
-    run.command = std::string(io::as_text(io::read_file(run.folder / "command.txt")));
-  return run;
-}
-
-std::string text_of(const Json& j, const char* key) {
-  if (!j.is_object() || !j.contains(key)) return {};
-  return j[key].is_string() ? j[key].get<std::string>() : j[key].dump();
-}
-
-std::string plain(const Json& j) {
-  return j.is_string() ? j.get<std::string>() : j.dump();
-}
-
-std::vector<Point> points_of(const Run& run, const std::string& kind, const std::string& key,
-                             const std::string& name = {}) {
-  std::vector<Point> points;
-  for (const Record& r : run.metrics.records)
-    if (r.kind == kind && (name.empty() || r.text("name") == name))
-      if (const auto v = r.number(key)) points.push_back({static_cast<double>(r.step), *v});
-  return points;
-}
-
-std::string table_row(const std::vector<std::string>& cells, const char* tag,
-                      std::size_t numbers_from) {
-  std::string out = "<tr>";
-  for (std::size_t i = 0; i < cells.size(); ++i)
-    out += fmt::format("<{0}{1}>{2}</{0}>", tag, i >= numbers_from ? " class=\"n\"" : "",
-                       html_escaped(cells[i]));
-  return out + "</tr>\n";
-}
-
-constexpr std::size_t kNoNumbers = 99;
 
 // About seven lines of a curve, its first, last and lowest among them.
 std::string curve_table(const Chart& chart) {
@@ -110,7 +41,8 @@ std::string curve(const Chart& chart) {
       html_escaped(chart.title), unit, chart_svg(chart), curve_table(chart));
 }
 
-Chart base_chart(const std::vector<Run>& runs, const std::string& title, const std::string& unit) {
+Chart base_chart(const std::vector<RunFiles>& runs, const std::string& title,
+                 const std::string& unit) {
   Chart chart{.title = title, .unit = unit, .series = {}, .restarts = {}};
   if (runs.size() == 1)
     for (auto step : runs[0].metrics.restarts)
@@ -133,7 +65,7 @@ constexpr Known kKnown[] = {
 const std::set<std::string> kUnplotted = {"samples", "epoch",   "step_ms", "data_ms",
                                           "mfu",     "skipped", "tokens"};
 
-std::string curves(const std::vector<Run>& runs, const ReportOptions& options) {
+std::string curves(const std::vector<RunFiles>& runs, const ReportOptions& options) {
   std::string out = "<h2>Curves</h2>\n";
   if (runs.size() > 1) {
     out += "<ul class=\"key\">";
@@ -146,7 +78,7 @@ std::string curves(const std::vector<Run>& runs, const ReportOptions& options) {
   const std::size_t before = out.size();
   const auto add = [&](Chart chart, const std::string& kind, const std::string& key,
                        const std::string& name) {
-    for (const Run& run : runs) {
+    for (const RunFiles& run : runs) {
       auto points = points_of(run, kind, key, name);
       if (!points.empty()) chart.series.push_back({run.name, std::move(points)});
     }
@@ -159,7 +91,7 @@ std::string curves(const std::vector<Run>& runs, const ReportOptions& options) {
     add(std::move(chart), "train", k.key, "");
   }
   std::set<std::string> evaluations, more;
-  for (const Run& run : runs)
+  for (const RunFiles& run : runs)
     for (const Record& r : run.metrics.records) {
       if (r.kind == "eval") evaluations.insert(r.text("name"));
       if (r.kind == "train")
@@ -188,218 +120,7 @@ std::string curves(const std::vector<Run>& runs, const ReportOptions& options) {
   return out;
 }
 
-std::string base64(const io::ByteBuffer& bytes) {
-  static constexpr char digits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t left = bytes.size() - i;
-    const unsigned v = static_cast<unsigned>(bytes[i]) << 16 |
-                       (left > 1 ? static_cast<unsigned>(bytes[i + 1]) << 8 : 0u) |
-                       (left > 2 ? static_cast<unsigned>(bytes[i + 2]) : 0u);
-    out += digits[v >> 18];
-    out += digits[v >> 12 & 63];
-    out += left > 1 ? digits[v >> 6 & 63] : '=';
-    out += left > 2 ? digits[v & 63] : '=';
-  }
-  return out;
-}
-
-// The newest grid large, then at most kMaxSamples over time, evenly spread, as many as fit.
-std::string samples(const Run& run, std::size_t budget) {
-  std::vector<std::pair<std::int64_t, fs::path>> files;
-  std::set<std::string> seen;
-  std::error_code code;
-  for (const Record& r : run.metrics.records)
-    if (const std::string file = r.text("file");
-        r.kind == "sample" && seen.insert(file).second && fs::path(file).extension() == ".png" &&
-        fs::path(file).is_relative() && fs::exists(run.folder / file, code))
-      files.emplace_back(r.step, run.folder / file);
-  if (files.empty()) return {};
-  std::string out = "<h2>Samples over time</h2>\n";
-  const auto figure = [&](const auto& file, const char* cls) -> std::string {
-    const io::ByteBuffer bytes = io::read_file(file.second);
-    const std::string label = fmt::format("step {}", file.first);
-    std::string html = fmt::format(
-        "<figure{0}><img alt=\"samples, {1}\" src=\"data:image/png;base64,{2}\"><figcaption>{1}"
-        "</figcaption></figure>\n",
-        cls, label, base64(bytes));
-    if (html.size() > budget) return {};
-    budget -= html.size();
-    return html;
-  };
-  out += figure(files.back(), " class=\"latest\"");
-  const std::size_t n = std::min(files.size(), kMaxSamples);
-  if (files.size() > 1) {
-    out += "<div class=\"samples\">\n";
-    for (std::size_t i = 0; i < n; ++i) out += figure(files[i * (files.size() - 1) / (n - 1)], "");
-    out += "</div>\n";
-  }
-  return out;
-}
-
-std::string evaluations(const std::vector<Run>& runs) {
-  std::string rows;
-  for (const Run& run : runs)
-    for (const Record& r : run.metrics.records) {
-      if (r.kind != "eval") continue;
-      std::string interval;
-      if (const auto* v = r.find("ci95"))
-        if (const auto* list = std::get_if<std::vector<double>>(v); list && list->size() == 2)
-          interval = short_number((*list)[0]) + " to " + short_number((*list)[1]);
-      const auto number = [&](const char* key) {
-        const auto v = r.number(key);
-        return v ? short_number(*v) : std::string("-");
-      };
-      std::vector<std::string> cells = {r.text("name"),
-                                        r.text("weights"),
-                                        fmt::format("{}", r.step),
-                                        number("value"),
-                                        interval.empty() ? "-" : interval,
-                                        number("n"),
-                                        number("seconds")};
-      if (runs.size() > 1) cells.insert(cells.begin(), run.name);
-      rows += table_row(cells, "td", runs.size() > 1 ? 3 : 2);
-    }
-  if (rows.empty()) return {};
-  std::vector<std::string> head = {"metric",        "weights", "step",   "value",
-                                   "95 % interval", "samples", "seconds"};
-  if (runs.size() > 1) head.insert(head.begin(), "run");
-  return "<h2>Evaluation</h2>\n<section class=\"card\"><table>" +
-         table_row(head, "th", runs.size() > 1 ? 3 : 2) + rows + "</table></section>\n";
-}
-
-// Seconds by phase, summed over the sessions of a run: the last budget line of each.
-std::vector<std::pair<std::string, double>> budget_of(const Run& run) {
-  std::vector<double> total(kPhaseNames.size(), 0), current(kPhaseNames.size(), 0);
-  const auto close_session = [&] {
-    for (std::size_t i = 0; i < total.size(); ++i) total[i] += std::exchange(current[i], 0);
-  };
-  for (const Record& r : run.metrics.records) {
-    if (r.kind == "resume") close_session();
-    if (r.kind != "budget") continue;
-    for (std::size_t i = 0; i < kPhaseNames.size(); ++i)
-      current[i] = r.number(std::string(kPhaseNames[i]) + "_s").value_or(0);
-  }
-  close_session();
-  std::vector<std::pair<std::string, double>> all;
-  for (std::size_t i = 0; i < total.size(); ++i)
-    if (total[i] > 0) all.emplace_back(kPhaseNames[i], total[i]);
-  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return (a.first == "other") < (b.first == "other") ||
-           ((a.first == "other") == (b.first == "other") && a.second > b.second);
-  });
-  return all;
-}
-
-std::string time_budget(const Run& run) {
-  const auto parts = budget_of(run);
-  double total = 0;
-  for (const auto& [name, seconds] : parts) total += seconds;
-  if (total <= 0) return {};
-  std::string bar, rows;
-  double x = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const auto& [name, seconds] = parts[i];
-    const std::size_t color = name == "other" ? 6 : i % 6;
-    const double width = 720 * seconds / total;
-    // Two pixels of page between neighbours, so that they part without colour, too.
-    bar += fmt::format(
-        "<rect class=\"f{}\" x=\"{:.1f}\" y=\"0\" width=\"{:.1f}\" height=\"26\"><title>{} {:.1f} %"
-        "</title></rect>",
-        color, x, std::max(0.5, width - 2), name, 100 * seconds / total);
-    rows += fmt::format(
-        "<tr><td><svg viewBox=\"0 0 10 10\" style=\"width:10px;display:inline-block\"><rect "
-        "class=\"f{}\" width=\"10\" height=\"10\"/></svg> {}</td><td class=\"n\">{}</td><td "
-        "class=\"n\">{:.1f} %</td></tr>\n",
-        color, name, format_eta(seconds), 100 * seconds / total);
-    x += width;
-  }
-  return fmt::format(
-      "<h2>Where the time went</h2>\n<section class=\"card\"><svg viewBox=\"0 0 720 26\" "
-      "role=\"img\"><title>Time budget</title><desc>Share of {} by phase</desc>{}</svg>\n<table>{}"
-      "{}</table></section>\n",
-      format_eta(total), bar, table_row({"phase", "time", "share"}, "th", 1), rows);
-}
-
-void flatten(const Json& j, const std::string& prefix, std::map<std::string, std::string>& out) {
-  for (const auto& [name, value] : j.items()) {
-    const std::string key = prefix.empty() ? name : prefix + "." + name;
-    if (value.is_object())
-      flatten(value, key, out);
-    else
-      out[key] = plain(value);
-  }
-}
-
-std::string settings(const Run& run) {
-  const Json& env = run.environment;
-  const std::string preset = text_of(env, "preset");
-  std::string out = "<h2>Settings</h2>\n<section class=\"card\">";
-  out += fmt::format("<h3>Changed against {}</h3>",
-                     preset.empty() ? "the defaults" : "preset " + html_escaped(preset));
-  const bool changes = env.is_object() && env.contains("changes") && env["changes"].is_array() &&
-                       !env["changes"].empty();
-  if (changes) {
-    out +=
-        "<table>" + table_row({"key", preset.empty() ? "default" : "preset", "this run", "set by"},
-                              "th", kNoNumbers);
-    for (const Json& c : env["changes"])
-      out += table_row(
-          {text_of(c, "key"), text_of(c, "preset"), text_of(c, "value"), text_of(c, "origin")},
-          "td", kNoNumbers);
-    out += "</table>";
-  } else {
-    out += "<p class=\"none\">Nothing.</p>";
-  }
-  if (run.config.is_object()) {
-    std::map<std::string, std::string> flat;
-    flatten(run.config, "", flat);
-    out += "<details><summary>all settings</summary><table>";
-    for (const auto& [key, value] : flat) out += table_row({key, value}, "td", kNoNumbers);
-    out += "</table></details>";
-  }
-  out += "</section>\n";
-  if (env.is_object()) {
-    std::map<std::string, std::string> flat;
-    flatten(env, "", flat);
-    out += "<h2>Environment</h2>\n<section class=\"card\"><table>";
-    for (const auto& [key, value] : flat)
-      if (key != "changes" && key != "preset") out += table_row({key, value}, "td", kNoNumbers);
-    out += "</table></section>\n";
-  }
-  if (!run.command.empty())
-    out += "<h2>Command</h2>\n<section class=\"card\"><pre>" + html_escaped(run.command) +
-           "</pre></section>\n";
-  return out;
-}
-
-std::string differences(const std::vector<Run>& runs) {
-  std::vector<std::map<std::string, std::string>> flat(runs.size());
-  std::set<std::string> keys;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].config.is_object()) flatten(runs[i].config, "", flat[i]);
-    for (const auto& [key, value] : flat[i]) keys.insert(key);
-  }
-  std::vector<std::string> head = {"key"};
-  for (const Run& run : runs) head.push_back(run.name);
-  std::string rows;
-  for (const std::string& key : keys) {
-    std::vector<std::string> cells = {key};
-    bool same = true;
-    for (auto& f : flat) {
-      cells.push_back(f.count(key) ? f[key] : "-");
-      same = same && cells.back() == cells[1];
-    }
-    if (!same) rows += table_row(cells, "td", kNoNumbers);
-  }
-  if (rows.empty()) rows = "<tr><td>no differences</td></tr>";
-  return "<h2>Settings that differ</h2>\n<section class=\"card\"><table>" +
-         table_row(head, "th", kNoNumbers) + rows + "</table></section>\n";
-}
-
-std::optional<Point> best_of(const Run& run, const ReportOptions& options) {
+std::optional<Point> best_of(const RunFiles& run, const ReportOptions& options) {
   std::optional<Point> best;
   for (const Point& p : points_of(run, "eval", "value", options.paper_metric))
     if (std::isfinite(p.y) && (!best || (options.higher_is_better ? p.y > best->y : p.y < best->y)))
@@ -407,7 +128,7 @@ std::optional<Point> best_of(const Run& run, const ReportOptions& options) {
   return best;
 }
 
-std::string verdict(const Run& run, const ReportOptions& options) {
+std::string verdict(const RunFiles& run, const ReportOptions& options) {
   const std::string state = run.status.is_object() ? text_of(run.status, "state") : "unknown";
   const std::string step = text_of(run.status, "step"), total = text_of(run.status, "total");
   const std::string why = text_of(run.status, "error");
@@ -453,8 +174,8 @@ std::string verdict(const Run& run, const ReportOptions& options) {
 }  // namespace
 
 void write_report(const ReportOptions& options, const fs::path& file) {
-  std::vector<Run> runs;
-  for (const fs::path& folder : options.runs) runs.push_back(load(folder));
+  std::vector<RunFiles> runs;
+  for (const fs::path& folder : options.runs) runs.push_back(load_run(folder));
   check(!runs.empty(), ErrorKind::Usage, "report: no run given");
   const bool single = runs.size() == 1;
   const std::string title = single ? runs[0].name : fmt::format("{} runs", runs.size());
@@ -464,22 +185,22 @@ void write_report(const ReportOptions& options, const fs::path& file) {
       "content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n<style>{1}</style>"
       "</head>\n<body><main>\n<h1>{0}</h1>\n",
       html_escaped(title), kReportStyle);
-  for (const Run& run : runs) {
+  for (const RunFiles& run : runs) {
     if (!single) head += "<h2>" + html_escaped(run.name) + "</h2>\n";
     head += verdict(run, options);
   }
-  std::string tail = evaluations(runs);
+  std::string tail = evaluations_part(runs);
   if (single)
-    tail += time_budget(runs[0]) + settings(runs[0]);
+    tail += time_part(runs[0]) + settings_part(runs[0]);
   else
-    tail += differences(runs);
+    tail += differences_part(runs);
   tail += "</main></body></html>\n";
   const std::string middle = curves(runs, options);
   const std::size_t used = head.size() + middle.size() + tail.size();
   std::string pictures;
   // The pictures get what the limit leaves; nothing else grows with the length of a run.
   const std::size_t room = options.max_bytes > used ? options.max_bytes - used : 0;
-  for (const Run& run : runs) pictures += samples(run, room / runs.size());
+  for (const RunFiles& run : runs) pictures += samples_part(run, room / runs.size());
   io::write_file_atomic(file, std::string_view(head + pictures + middle + tail));
 }
 

@@ -169,10 +169,23 @@ void Session::record(Record r) {
       events_->scalar("eval/" + r.text("name"), r.step, *number);
 }
 
+// With what the evaluations and saves until the end will take. Those on a clock come as often as
+// the steps leave time for.
+std::optional<double> Session::seconds_left(std::int64_t step) const {
+  const auto steps = meters_.seconds_left(step, status_.total);
+  if (!steps) return steps;
+  const auto due = [&](const config::Interval& every) {
+    if (every.steps > 0) return static_cast<double>((status_.total - step) / every.steps);
+    return every.seconds > 0 ? std::floor(*steps / every.seconds) : 0.0;
+  };
+  const double evaluations = std::max(due(common_.eval.every), due(common_.eval.sample_every));
+  return meters_.seconds_left(step, status_.total, evaluations, due(common_.save.every));
+}
+
 bool Session::step_done(ProgressLine line, const Record& more) {
   line.total = status_.total;
   status_.step = line.step;
-  line.seconds_left = meters_.seconds_left(line.step, line.total);
+  line.seconds_left = seconds_left(line.step);
   if (line.step % common_.log.every != 0 && line.step != line.total) {
     if (const auto median = meters_.median_step(); median && line.per_second == 0)
       line.per_second = static_cast<double>(common_.train.batch) / *median;

@@ -83,6 +83,7 @@ class Session {
   void finish(const std::string& state, const std::string& why = {}, int code = 0);
 
  private:
+  std::optional<double> seconds_left(std::int64_t step) const;
   void write_budget(std::int64_t step);
   void write_environment(const std::map<std::string, std::string>& more) const;
 
