@@ -2,22 +2,11 @@
 #include <cmath>
 #include <vector>
 
+#include "ops/norm/image_ref.h"
 #include "ops/norm/row_norm.h"
 
 namespace tenon {
 namespace {
-
-double get(const Tensor& t, int64_t i) {
-  return visit_float(t.dtype(), "row_norm", [&](auto tag) {
-    return static_cast<double>(t.data<typename decltype(tag)::type>()[i]);
-  });
-}
-void put(const Tensor& t, int64_t i, double value) {
-  visit_float(t.dtype(), "row_norm", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    t.data<T>()[i] = static_cast<T>(value);
-  });
-}
 
 void forward(const KernelCall& call, bool centred, const Tensor& beta, const Tensor* mean_out,
              const Tensor& rstd_out) {
@@ -26,18 +15,19 @@ void forward(const KernelCall& call, bool centred, const Tensor& beta, const Ten
   const int64_t d = x.size(-1), rows = x.numel() / d;
   for (int64_t r = 0; r < rows; ++r) {
     double mean = 0, squares = 0;
-    for (int64_t i = 0; i < d && centred; ++i) mean += get(x, r * d + i) / static_cast<double>(d);
+    for (int64_t i = 0; i < d && centred; ++i)
+      mean += ref_get(x, r * d + i) / static_cast<double>(d);
     for (int64_t i = 0; i < d; ++i) {
-      const double v = get(x, r * d + i) - mean;
+      const double v = ref_get(x, r * d + i) - mean;
       squares += v * v / static_cast<double>(d);
     }
     const double rstd = 1 / std::sqrt(squares + eps);
-    if (mean_out) put(*mean_out, r, mean);
-    put(rstd_out, r, rstd);
+    if (mean_out) ref_put(*mean_out, r, mean);
+    ref_put(rstd_out, r, rstd);
     for (int64_t i = 0; i < d; ++i)
-      put(call.out[0], r * d + i,
-          (get(x, r * d + i) - mean) * rstd * (gamma.defined() ? get(gamma, i) : 1) +
-              (beta.defined() ? get(beta, i) : 0));
+      ref_put(call.out[0], r * d + i,
+              (ref_get(x, r * d + i) - mean) * rstd * (gamma.defined() ? ref_get(gamma, i) : 1) +
+                  (beta.defined() ? ref_get(beta, i) : 0));
   }
 }
 
@@ -57,24 +47,24 @@ void backward_ref(const KernelCall& call) {
   const int64_t d = x.size(-1), rows = x.numel() / d;
   std::vector<double> dgamma(static_cast<size_t>(d)), dbeta(dgamma.size());
   for (int64_t r = 0; r < rows; ++r) {
-    const double scale = get(rstd, r), centre = mean.defined() ? get(mean, r) : 0;
-    const auto xhat = [&](int64_t i) { return (get(x, r * d + i) - centre) * scale; };
+    const double scale = ref_get(rstd, r), centre = mean.defined() ? ref_get(mean, r) : 0;
+    const auto xhat = [&](int64_t i) { return (ref_get(x, r * d + i) - centre) * scale; };
     const auto dxhat = [&](int64_t i) {
-      return get(g, r * d + i) * (gamma.defined() ? get(gamma, i) : 1);
+      return ref_get(g, r * d + i) * (gamma.defined() ? ref_get(gamma, i) : 1);
     };
     double c1 = 0, c2 = 0;
     for (int64_t i = 0; i < d; ++i) {
       c1 += mean.defined() ? dxhat(i) / static_cast<double>(d) : 0;
       c2 += dxhat(i) * xhat(i) / static_cast<double>(d);
-      dgamma[static_cast<size_t>(i)] += get(g, r * d + i) * xhat(i);
-      dbeta[static_cast<size_t>(i)] += get(g, r * d + i);
+      dgamma[static_cast<size_t>(i)] += ref_get(g, r * d + i) * xhat(i);
+      dbeta[static_cast<size_t>(i)] += ref_get(g, r * d + i);
     }
     for (int64_t i = 0; i < d; ++i)
-      put(call.out[0], r * d + i, scale * (dxhat(i) - c1 - xhat(i) * c2));
+      ref_put(call.out[0], r * d + i, scale * (dxhat(i) - c1 - xhat(i) * c2));
   }
   for (int64_t i = 0; i < d; ++i) {
-    put(call.out[1], i, dgamma[static_cast<size_t>(i)]);
-    put(call.out[2], i, dbeta[static_cast<size_t>(i)]);
+    ref_put(call.out[1], i, dgamma[static_cast<size_t>(i)]);
+    ref_put(call.out[2], i, dbeta[static_cast<size_t>(i)]);
   }
 }
 TENON_REGISTER_KERNEL(RowNormBackward, {.name = "ref", .rank = kRankRef, .run = backward_ref});
