@@ -5,6 +5,7 @@
 #include "core/io/checkpoint_folder.h"
 #include "core/io/json.h"
 #include "core/io/tensor_io.h"
+#include "core/memory/allocator.h"
 #include "models/nn/state.h"
 
 namespace tenon::loop {
@@ -40,7 +41,8 @@ struct Snapshot {
   std::string state, config;
 };
 
-void write_file(io::CheckpointWriter& writer, const std::string& stem, const NamedTensors& tensors) {
+void write_file(io::CheckpointWriter& writer, const std::string& stem,
+                const NamedTensors& tensors) {
   std::vector<io::TensorToWrite> list;
   for (const auto& [name, tensor] : tensors) list.push_back(io::tensor_to_write(name, tensor));
   io::SafetensorsFolder options;
@@ -61,7 +63,11 @@ void Checkpointer::save(const TrainState& state, Task& task, const nn::FlatParam
   auto s = std::make_shared<Snapshot>();
   s->model = nn::snapshot(task.model());
   s->ema = nn::snapshot(task.model(), parameters, optimizer.ema());
-  for (auto& extra : task.extra_tensors()) s->ema.push_back(extra);
+  for (auto& [name, tensor] : task.extra_tensors()) {
+    // An extra tensor stands in place of the model's own of that name (re-estimated statistics).
+    std::erase_if(s->ema, [&](const auto& item) { return item.first == name; });
+    s->ema.emplace_back(name, tensor);
+  }
   s->optimizer = by_name(parameters, optimizer.first_moment(), "exp_avg.");
   for (auto& item : by_name(parameters, optimizer.second_moment(), "exp_avg_sq."))
     s->optimizer.push_back(std::move(item));
@@ -105,8 +111,8 @@ TrainState load_checkpoint(const std::filesystem::path& folder, Task& task,
   } catch (const nlohmann::json::exception& e) {
     throw_error(ErrorKind::Checkpoint, "{}: {}", (folder / "state.json").string(), e.what());
   }
-  check(state.step >= 0 && state.samples >= 0, ErrorKind::Checkpoint, "{}: negative step or samples",
-        (folder / "state.json").string());
+  check(state.step >= 0 && state.samples >= 0, ErrorKind::Checkpoint,
+        "{}: negative step or samples", (folder / "state.json").string());
   nn::load(task.model(), io::SafetensorsReader(folder / "model.safetensors"));
   const io::SafetensorsReader ema(folder, ErrorKind::Checkpoint, "ema");
   read_flat(ema, parameters, optimizer.ema(), "");

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "autograd/engine.h"
+#include "core/io/checkpoint_folder.h"
+#include "core/memory/allocator.h"
 #include "core/memory/process.h"
 #include "ops/ops.h"
 
@@ -66,8 +68,8 @@ StepResult gradients(Task& task, const nn::FlatParameters& parameters, const dat
   for (const auto& [name, p] : task.model().named())
     if (!all_finite(p->tensor())) {
       where = fmt::format("first bad tensor: weight {}", name);
-      throw_error(ErrorKind::NonFinite, "loss is not finite at step {} (sample ids {}...): {}", step,
-                  samples, where);
+      throw_error(ErrorKind::NonFinite, "loss is not finite at step {} (sample ids {}...): {}",
+                  step, samples, where);
     }
   try {
     const FiniteCheck on;
@@ -133,7 +135,8 @@ Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optim
     {
       const auto scope = meters.measure(Phase::Optimizer);
       norm = optimizer.gradient_norm();
-      if (!std::isfinite(result.loss_sum) || (!std::isfinite(norm) && !optimizer.replaces_nonfinite()))
+      if (!std::isfinite(result.loss_sum) ||
+          (!std::isfinite(norm) && !optimizer.replaces_nonfinite()))
         report_nonfinite(task, parameters, *batch, state.step);
       optimizer.step(lr, o.ema_beta(state.samples));
     }

@@ -21,9 +21,9 @@ struct LoopOptions {
 
 enum class Outcome { Done, Stopped };
 
-// Trains from `state` to the end or to a stop request, whichever comes first; saves at the end and at a
-// stop. Throws NonFinite naming op or parameter when a loss or gradient is not finite; the last good
-// checkpoint stays.
+// Trains from `state` to the end or to a stop request, whichever comes first; saves at the end and
+// at a stop. Throws NonFinite naming op or parameter when a loss or gradient is not finite; the
+// last good checkpoint stays.
 Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optimizer,
               data::Prefetcher& data, TrainState& state, Checkpointer& checkpointer,
               run::Session& session, run::StopRequest& stop, const LoopOptions& options);
