@@ -29,7 +29,7 @@ struct SolverConfig {
   bool thresholding = false;   // dynamic thresholding of dpmpp and unipc
   std::string unipc_variant = "bh2";
   bool afs = false;  // ddim: the first direction is x / sqrt(1 + t^2), without a network call
-  Churn churn;       // edm
+  Churn churn = {};  // edm
 };
 
 // Called with the step (0 = the start) and the state; returning false stops the sampling (then
