@@ -33,10 +33,13 @@ class PictureSource final : public Source {
   }
   void read_image(std::int64_t i, std::span<std::uint8_t> chw) const override {
     const io::Image image = decode(i);
-    check(image.width == info_.width && image.height == info_.height &&
-              image.channels == info_.channels,
-          kind, "{}: a picture of {}x{}x{}, the first one has {}x{}x{}", locate(i), image.channels,
-          image.height, image.width, info_.channels, info_.height, info_.width);
+    if (image.width != info_.width || image.height != info_.height ||
+        image.channels != info_.channels)
+      throw_hint(kind,
+                 image.channels != info_.channels ? "give the number of channels to bring all to"
+                                                  : "give a resolution to bring all to",
+                 "{}: a picture of {}x{}x{}, the first one has {}x{}x{}", locate(i), image.channels,
+                 image.height, image.width, info_.channels, info_.height, info_.width);
     to_chw(image, chw);
   }
   std::int64_t label(std::int64_t i) const override { return labels_.label(i); }

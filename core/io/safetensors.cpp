@@ -362,10 +362,16 @@ void write_safetensors_file(const fs::path& path, std::vector<TensorToWrite> ten
                             const Metadata& metadata) {
   fs::path temporary = path;
   temporary += ".tmp";
-  OutputFile file(temporary);
-  fill_file(file, tensors.data(), tensors.size(), metadata);
-  file.close();
-  rename_path(temporary, path);
+  try {
+    OutputFile file(temporary);
+    fill_file(file, tensors.data(), tensors.size(), metadata);
+    file.close();
+    rename_path(temporary, path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
   sync_folder(path.parent_path().empty() ? fs::path(".") : path.parent_path());
 }
 
