@@ -32,7 +32,8 @@ struct PrefetchOptions {
   int workers = 2;  // 0 decodes in next()
   int depth = 3;    // batches decoded ahead
   // Damaged samples (Data errors) that may be replaced by the next sample of the data set; each is
-  // reported to on_skip once. 0 stops at the first (--on-bad-sample stop | skip:N).
+  // reported to on_skip once, from a worker thread, one at a time. 0 stops at the first
+  // (--on-bad-sample stop | skip:N).
   int skip_limit = 0;
   std::function<void(const std::string&)> on_skip;
 };
