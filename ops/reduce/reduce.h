@@ -30,5 +30,7 @@ Tensor mean(const Tensor& x);
 Dims normalise_axes(Dims axes, int64_t rank, const char* op);
 // The shape after reducing x over axes.
 Dims reduced_shape(const Dims& sizes, const Dims& axes, bool keepdim);
+// Strides of the row-major result seen with x's sizes: 0 along the reduced axes.
+Dims summed_strides(const Dims& sizes, const Dims& axes);
 
 }  // namespace tenon

@@ -30,6 +30,18 @@ Dims reduced_shape(const Dims& sizes, const Dims& axes, bool keepdim) {
   return out;
 }
 
+Dims summed_strides(const Dims& sizes, const Dims& axes) {
+  const Dims kept = contiguous_strides(reduced_shape(sizes, axes, true));
+  Dims strides(sizes.size());
+  size_t at = 0;
+  for (size_t d = 0; d < strides.size(); ++d) {
+    const bool reduced = at < axes.size() && axes[at] == static_cast<int64_t>(d);
+    if (reduced) ++at;
+    strides[d] = reduced ? 0 : kept[d];
+  }
+  return strides;
+}
+
 Metas Sum::infer(const Attrs& a, Inputs in) {
   const Dims axes = normalise_axes(a.axes, in[0].rank(), "sum");
   const DType dtype = in[0].dtype();
@@ -80,15 +92,7 @@ void sum_ref(const KernelCall& call) {
   const auto& a = call.get<Sum::Attrs>();
   const Tensor& x = call.in[0];
   const Tensor& out = call.out[0];
-  // The output seen with x's shape: stride 0 along the summed axes.
-  const Dims kept = contiguous_strides(reduced_shape(x.sizes(), a.axes, true));
-  Dims strides(x.sizes().size());
-  size_t at = 0;
-  for (size_t d = 0; d < strides.size(); ++d) {
-    const bool reduced = at < a.axes.size() && a.axes[at] == static_cast<int64_t>(d);
-    if (reduced) ++at;
-    strides[d] = reduced ? 0 : kept[d];
-  }
+  const Dims strides = summed_strides(x.sizes(), a.axes);
   visit_all(x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using A = std::conditional_t<is_float(dtype_of<T>), double, int64_t>;

@@ -58,6 +58,9 @@ function(tenon_add_variants)
     list(APPEND targets avx2 avx512)
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/*_cpu.cpp)
+  # Random numbers must not depend on whether a target fuses multiply and add.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/ops/random/random_cpu.cpp PROPERTIES
+    COMPILE_OPTIONS -ffp-contract=off)
   foreach(target ${targets})
     tenon_pointwise_sources(pointwise ${target} ops/pointwise/register.h 8)
     if(sources OR pointwise)
