@@ -1,11 +1,13 @@
 // Every op, for those who call them.
 #pragma once
 
+#include "ops/attention/attention.h"
 #include "ops/conv/conv.h"
 #include "ops/image/pool.h"
 #include "ops/image/resample.h"
 #include "ops/index/index.h"
 #include "ops/index/where.h"
+#include "ops/linalg/linalg.h"
 #include "ops/linear/matmul.h"
 #include "ops/loss/loss.h"
 #include "ops/norm/batch_norm.h"
