@@ -560,12 +560,12 @@ std::string check_version(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_deterministic(const OpInfo& op, const Sample& s) {
-  const TensorVec a = fresh_inputs(op, s, DType::f32, true),
-                  b = fresh_inputs(op, s, DType::f32, true);
-  const TensorVec ga =
-      differentiable(op, s) ? gradients(op, s, a, false) : apply(op, s.attrs.get(), a);
-  const TensorVec gb =
-      differentiable(op, s) ? gradients(op, s, b, false) : apply(op, s.attrs.get(), b);
+  const bool grads = differentiable(op, s);
+  const auto run = [&] {
+    const TensorVec in = fresh_inputs(op, s, DType::f32, grads);
+    return grads ? gradients(op, s, in, false) : apply(op, s.attrs.get(), in);
+  };
+  const TensorVec ga = run(), gb = run();
   return all_bitwise(ga, gb, "two runs");
 }
 
