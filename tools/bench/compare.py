@@ -255,7 +255,7 @@ def arguments(argv):
 
 def compare(a):
     with Load() as before:
-        time.sleep(2)
+        time.sleep(1)
     if before.percent > a.max_foreign and not a.allow_load:
         raise BenchError(f"other processes use {before.percent:.0f} % of the processors (load"
                          f" {before.average:.1f}); wait, or add --allow-load --passive")
