@@ -157,6 +157,29 @@ OpCase layer_norm_rows(int64_t rows, int64_t columns) {
           .backward_elements = 3 * size};
 }
 
+// One pass over the keys for each query, no mask. Backward: five products for two of forward.
+OpCase attend(int64_t batch, int64_t heads, int64_t length, int64_t dim) {
+  const double size = static_cast<double>(batch * heads * length * dim);
+  const double flops = 4 * size * static_cast<double>(length);
+  return {.op = "attention",
+          .shape = shape_name({batch, heads, length, dim}),
+          .ops = {"attention", "attention_backward"},
+          .rows = batch,
+          .checked_rows = 1,
+          .inputs =
+              [=](int64_t rows, DType t) {
+                TensorVec in;
+                for (uint64_t key = 1; key <= 3; ++key)
+                  in.push_back(random_floats({rows, heads, length, dim}, t, key));
+                return in;
+              },
+          .forward = [](const TensorVec& in) { return attention(in[0], in[1], in[2]); },
+          .elements = 4 * size,
+          .backward_elements = 8 * size,
+          .flops = flops,
+          .backward_flops = 2.5 * flops};
+}
+
 OpCase class_loss(int64_t rows, int64_t classes) {
   const double size = static_cast<double>(rows * classes);
   return {.op = "cross_entropy",
@@ -222,6 +245,10 @@ std::vector<OpCase> op_cases() {
           convolution(16, 128, 8, 128, 3),
           convolution(16, 3, 32, 64, 3),
           convolution(16, 256, 32, 128, 1),
+          attend(16, 1, 256, 64),
+          attend(16, 1, 256, 128),
+          attend(4, 1, 1024, 64),
+          attend(4, 1, 1024, 128),
           class_loss(4096, 32000),
           adam(10'000'000)};
 }
