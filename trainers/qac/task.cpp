@@ -113,12 +113,13 @@ void TrainTask::evaluate(int64_t step, bool last, run::Session& session) {
         code_statistics(codes_, config_.method.code_dim, config_.method.quant_levels);
     double dead = 0;
     for (const double m : s.mean) dead = std::max(dead, std::abs(m));
-    session.record(run::Record("eval", step)
-                       .add("name", "code_entropy_bits")
-                       .add("value", s.entropy_bits)
-                       .add("used", s.used)
-                       .add("largest_mean", dead)
-                       .add("weights", "ema"));
+    run::Record record("eval", step);
+    record.values = {{"name", std::string("code_entropy_bits")},
+                     {"value", s.entropy_bits},
+                     {"used", s.used},
+                     {"largest_mean", dead},
+                     {"weights", std::string("ema")}};
+    session.record(record);
   }
   const SampleConfig config = sample_config(config_);
   std::vector<int64_t> seeds(static_cast<size_t>(config_.sample.count));

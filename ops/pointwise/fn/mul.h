@@ -2,6 +2,7 @@
 
 #include "ops/pointwise/binary.h"
 #include "ops/pointwise/graph.h"
+#include "ops/pointwise/graph.h"
 
 namespace tenon::TENON_TARGET {
 
