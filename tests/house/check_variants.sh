@@ -14,7 +14,8 @@ check() {
   # The linker keeps the baseline's copy of what both define.
   shared=$(nm --defined-only --format=posix "${baseline[@]}" 2>/dev/null | awk 'NF > 1 {print $1}')
   for object in "$@"; do
-    objdump -dr --no-show-raw-insn -j .text.startup "$object" 2>/dev/null | awk -v file="$object" '
+    # objdump fails where there is no such section: no initialisers, nothing to find.
+    { objdump -dr --no-show-raw-insn -j .text.startup "$object" 2>/dev/null || true; } | awk -v file="$object" '
       FNR == 1 { ++part }
       part == 1 { shared[$1]; next }
       part == 2 { if ($2 ~ /^[TtWV]$/) own[$1]; next }
@@ -37,14 +38,15 @@ if [ "$1" = --self-test ]; then
   cd "$work" || exit 1
   printf 'int base() { return 1; }\n' >base.cpp
   printf 'int base(); static int x = base(); int* use() { return &x; }\n' >good.cpp
+  printf 'int none() { return 2; }\n' >none.cpp
   printf 'int n(); void take(const float*); static float v[16]; struct S { S() { for (int i = 0; i < 16; ++i) v[i] += 1.5f * v[i]; take(v); } }; static S s;\n' >vector.cpp
   printf 'int g(); __attribute__((noinline)) inline int only() { return g(); } static int x = only(); int* use() { return &x; }\n' >call.cpp
-  for name in base good vector call; do
+  for name in base good none vector call; do
     flags=-mavx512f
     [ $name != base ] || flags=
     "$2" -std=c++20 -O3 -fPIC $flags -c $name.cpp -o $name.o || exit 1
   done
-  check base.o -- good.o || { echo "refused a good file"; exit 1; }
+  check base.o -- good.o none.o || { echo "refused a good file"; exit 1; }
   if check base.o -- vector.o; then echo "missed the vector register"; exit 1; fi
   if check base.o -- call.o; then echo "missed the call"; exit 1; fi
   exit 0

@@ -25,18 +25,18 @@ int main() {
                             Tensor::zeros({1})};
   for (const Tensor& w : weights) tenon::set_requires_grad(w);
   double loss = 1;
-  for (int step = 0; step < 1000; ++step) {
+  for (int step = 0; step < 2000; ++step) {
     const Tensor hidden = tenon::tanh(tenon::linear(x, weights[0], weights[1]));
     const Tensor out = tenon::linear(hidden, weights[2], weights[3]);
     const Tensor error = tenon::mean(tenon::square(tenon::sub(out, y)));
     tenon::backward(error);
     const tenon::NoGrad no_grad;
     for (const Tensor& w : weights) {
-      tenon::add_into(w, tenon::affine(tenon::grad_of(w), -0.2, 0));
+      tenon::add_into(w, tenon::affine(tenon::grad_of(w), -0.05, 0));
       tenon::clear_grad(w);
     }
     loss = error.item();
-    if (step % 200 == 0) std::printf("step %d: loss %.5f\n", step, loss);
+    if (step % 500 == 0) std::printf("step %d: loss %.5f\n", step, loss);
   }
   std::printf("final loss %.5f\n", loss);
   return loss < 0.02 ? 0 : 1;
