@@ -7,7 +7,8 @@
 namespace tenon::TENON_TARGET {
 namespace {
 
-constexpr int64_t kGrain = 16384;  // elements a thread takes at least
+constexpr int64_t kGrain = 16384;    // elements a thread takes at least
+constexpr int64_t kFewChannels = 8;  // fewer are not worth a vector
 
 // The entries of one output position with the weights in the type of the computation.
 template <class E>
@@ -60,41 +61,41 @@ void resample_planes(const Tensor& x, const Tensor& y, const Resample::Attrs& a,
   const Axis<E> rows(*a.rows), cols(*a.cols);
   const int64_t h = a.rows->in, out_h = a.rows->out(), out_w = a.cols->out();
   const int64_t in_row = a.cols->in * channels, out_row = out_w * channels;
-  parallel_for(planes * out_h,
-               std::max<int64_t>(1, kGrain / std::max<int64_t>(in_row + out_row, 1)),
-               [&](int64_t begin, int64_t end) {
-                 std::vector<E> buffer(static_cast<size_t>(in_row));
-                 for (int64_t job = begin; job < end; ++job) {
-                   const int64_t plane = job / out_h, oy = job % out_h;
-                   const T* from = x.data<T>() + plane * h * in_row;
-                   T* to = y.data<T>() + job * out_row;
-                   const size_t r = rows.begin(oy);
-                   const E* line = buffer.data();
-                   bool direct = false;
-                   if constexpr (std::is_same_v<T, E>) {
-                     direct = rows.count(oy) == 1 && rows.weight[r] == 1;
-                     if (direct) line = from + rows.map.index[r] * in_row;
-                   }
-                   if (!direct)
-                     combine(from, rows.map.index.data() + r, in_row, rows.weight.data() + r,
-                             rows.count(oy), buffer.data(), in_row);
-                   if (channels > 1) {
-                     for (int64_t ox = 0; ox < out_w; ++ox) {
-                       const size_t c = cols.begin(ox);
-                       combine(line, cols.map.index.data() + c, channels, cols.weight.data() + c,
-                               cols.count(ox), to + ox * channels, channels);
-                     }
-                   } else {
-                     for (int64_t ox = 0; ox < out_w; ++ox) {
-                       const size_t c = cols.begin(ox);
-                       E sum = 0;
-                       for (size_t k = c; k < c + static_cast<size_t>(cols.count(ox)); ++k)
-                         sum += cols.weight[k] * line[cols.map.index[k]];
-                       to[ox] = static_cast<T>(sum);
-                     }
-                   }
-                 }
-               });
+  parallel_for(
+      planes * out_h, std::max<int64_t>(1, kGrain / std::max<int64_t>(in_row + out_row, 1)),
+      [&](int64_t begin, int64_t end) {
+        std::vector<E> buffer(static_cast<size_t>(in_row));
+        for (int64_t job = begin; job < end; ++job) {
+          const int64_t plane = job / out_h, oy = job % out_h;
+          const T* from = x.data<T>() + plane * h * in_row;
+          T* to = y.data<T>() + job * out_row;
+          const size_t r = rows.begin(oy);
+          const E* line = buffer.data();
+          bool direct = false;
+          if constexpr (std::is_same_v<T, E>) {
+            direct = rows.count(oy) == 1 && rows.weight[r] == 1;
+            if (direct) line = from + rows.map.index[r] * in_row;
+          }
+          if (!direct)
+            combine(from, rows.map.index.data() + r, in_row, rows.weight.data() + r, rows.count(oy),
+                    buffer.data(), in_row);
+          for (int64_t ox = 0; ox < out_w; ++ox) {
+            const size_t c = cols.begin(ox);
+            const int64_t* index = cols.map.index.data() + c;
+            const E* weight = cols.weight.data() + c;
+            if (channels >= kFewChannels) {
+              combine(line, index, channels, weight, cols.count(ox), to + ox * channels, channels);
+              continue;
+            }
+            for (int64_t i = 0; i < channels; ++i) {
+              E sum = 0;
+              for (int64_t k = 0; k < cols.count(ox); ++k)
+                sum += weight[k] * line[index[k] * channels + i];
+              to[ox * channels + i] = static_cast<T>(sum);
+            }
+          }
+        }
+      });
 }
 
 void resample_cpu(const KernelCall& call) {

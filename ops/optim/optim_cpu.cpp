@@ -10,52 +10,6 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // elements a thread takes at least
 
-template <class V>
-TENON_INLINE V clean_gradient(V g, double scale, bool replace) {
-  g = g * V(scale);
-  if (!replace) return g;
-  g = select(g == g, g, V(0));
-  const auto finite = (g - g) == V(0);
-  return select(finite, g, select(g > V(0), V(1e5), V(-1e5)));
-}
-
-// beta = 0 copies, whatever ema held.
-template <class V>
-TENON_INLINE V ema_value(const V& ema, const V& param, double beta) {
-  return beta == 0 ? param : fma(ema, V(beta), param * V(1 - beta));
-}
-
-struct AdamCoefficients {
-  double decay, keep, step_size, v_scale;
-  explicit AdamCoefficients(const AdamAttrs& a)
-      : decay(a.decoupled ? 0 : a.weight_decay),
-        keep(a.decoupled ? 1 - a.lr * a.weight_decay : 1),
-        step_size(a.lr / (1 - std::pow(a.beta1, static_cast<double>(a.step)))),
-        v_scale(1 / std::sqrt(1 - std::pow(a.beta2, static_cast<double>(a.step)))) {}
-};
-
-template <class V>
-TENON_INLINE void adam_element(const AdamAttrs& a, const AdamCoefficients& c, V& param,
-                               const V& grad, V& m, V& v) {
-  V g = clean_gradient(grad, a.grad_scale, a.replace_nonfinite);
-  g = fma(param, V(c.decay), g);
-  m = fma(g - m, V(1 - a.beta1), m);
-  v = fma(v, V(a.beta2), g * g * V(1 - a.beta2));
-  param = param * V(c.keep) - V(c.step_size) * m / fma(sqrt(v), V(c.v_scale), V(a.eps));
-}
-
-// `velocity` is read and written only with momentum.
-template <class V>
-TENON_INLINE void sgd_element(const SgdAttrs& a, V& param, const V& grad, V& velocity) {
-  V g = clean_gradient(grad, a.grad_scale, a.replace_nonfinite);
-  g = fma(param, V(a.weight_decay), g);
-  if (a.momentum != 0) {
-    velocity = fma(velocity, V(a.momentum), g);
-    g = a.nesterov ? fma(velocity, V(a.momentum), g) : velocity;
-  }
-  param = fma(g, V(-a.lr), param);
-}
-
 template <class F>
 void visit_wide(const Tensor& t, F&& f) {
   if (t.dtype() == DType::f64)
@@ -64,55 +18,130 @@ void visit_wide(const Tensor& t, F&& f) {
     f(TypeTag<float>{});
 }
 
-// body(i, n) for the vectors of n <= V::size elements from i on.
+// body(i, n) for the vectors of n <= V::size elements from i on. The body holds its numbers by
+// value and is copied to the stack of the thread: otherwise each store to a buffer might change
+// them, and they would be read again for each vector.
 template <class T, class Body>
-void each_vector(int64_t size, const Body& body) {
+void each_vector(int64_t size, const Body& shared) {
   constexpr int64_t W = vec_for<T>::size;
-  parallel_for(size, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(size, kGrain, [&shared](int64_t begin, int64_t end) {
+    const Body body = shared;
     int64_t i = begin;
     for (; i + W <= end; i += W) body(i, W);
     if (i < end) body(i, end - i);
   });
 }
 
-void adam_cpu(const KernelCall& call) {
+template <class E>
+struct Cleaner {
+  E scale;
+  bool replace;
+  template <class V>
+  TENON_INLINE V operator()(V g) const {
+    g = g * V(scale);
+    if (!replace) return g;
+    g = select(g == g, g, V(0));
+    return select((g - g) == V(0), g, select(g > V(0), V(1e5), V(-1e5)));
+  }
+};
+
+enum class Average { None, Copy, Lerp };
+
+template <class E, Average average>
+struct Adam {
+  E *p, *m, *v, *ema;
+  const E* grad;
+  Cleaner<E> clean;
+  E decay, keep, beta1_rest, beta2, beta2_rest, step_size, v_scale, eps, ema_beta, ema_rest;
+
+  TENON_INLINE void operator()(int64_t i, int64_t n) const {
+    using V = vec_for<E>;
+    V x = load(p + i, n);
+    const V g = fma(x, V(decay), clean(load(grad + i, n)));
+    const V old_m = load(m + i, n);
+    const V new_m = fma(g - old_m, V(beta1_rest), old_m);
+    const V new_v = fma(load(v + i, n), V(beta2), g * g * V(beta2_rest));
+    x = x * V(keep) - V(step_size) * new_m / fma(sqrt(new_v), V(v_scale), V(eps));
+    store(x, p + i, n);
+    store(new_m, m + i, n);
+    store(new_v, v + i, n);
+    if constexpr (average == Average::Copy) store(x, ema + i, n);
+    if constexpr (average == Average::Lerp)
+      store(fma(load(ema + i, n), V(ema_beta), x * V(ema_rest)), ema + i, n);
+  }
+};
+
+template <class E, Average average>
+void adam_run(const KernelCall& call) {
   const auto& a = call.get<AdamAttrs>();
-  const AdamCoefficients c(a);
+  const auto step = static_cast<double>(a.step);
+  const auto number = [](double x) { return static_cast<E>(x); };
+  each_vector<E>(call.in[0].numel(),
+                 Adam<E, average>{.p = call.in[0].data<E>(),
+                                  .m = call.in[2].data<E>(),
+                                  .v = call.in[3].data<E>(),
+                                  .ema = average == Average::None ? nullptr : call.in[4].data<E>(),
+                                  .grad = call.in[1].data<E>(),
+                                  .clean = {number(a.grad_scale), a.replace_nonfinite},
+                                  .decay = number(a.decoupled ? 0 : a.weight_decay),
+                                  .keep = number(a.decoupled ? 1 - a.lr * a.weight_decay : 1),
+                                  .beta1_rest = number(1 - a.beta1),
+                                  .beta2 = number(a.beta2),
+                                  .beta2_rest = number(1 - a.beta2),
+                                  .step_size = number(a.lr / (1 - std::pow(a.beta1, step))),
+                                  .v_scale = number(1 / std::sqrt(1 - std::pow(a.beta2, step))),
+                                  .eps = number(a.eps),
+                                  .ema_beta = number(a.ema_beta),
+                                  .ema_rest = number(1 - a.ema_beta)});
+}
+
+void adam_cpu(const KernelCall& call) {
   visit_wide(call.in[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T *p = call.in[0].data<T>(), *m = call.in[2].data<T>(), *v = call.in[3].data<T>();
-    const T* g = call.in[1].data<T>();
-    T* ema = call.in[4].defined() ? call.in[4].data<T>() : nullptr;
-    each_vector<T>(
-        call.in[0].numel(), [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-          auto vp = load(p + i, n), vm = load(m + i, n), vv = load(v + i, n);
-          adam_element(a, c, vp, load(g + i, n), vm, vv);
-          store(vp, p + i, n);
-          store(vm, m + i, n);
-          store(vv, v + i, n);
-          if (ema)
-            store(ema_value(a.ema_beta == 0 ? vp : load(ema + i, n), vp, a.ema_beta), ema + i, n);
-        });
+    if (!call.in[4].defined()) return adam_run<T, Average::None>(call);
+    if (call.get<AdamAttrs>().ema_beta == 0) return adam_run<T, Average::Copy>(call);
+    adam_run<T, Average::Lerp>(call);
   });
 }
 TENON_REGISTER_CPU(AdamStep, adam_cpu, nullptr);
 
+template <class E>
+struct Sgd {
+  E *p, *velocity;  // no velocity without momentum
+  const E* grad;
+  Cleaner<E> clean;
+  E lr, momentum, decay;
+  bool nesterov;
+
+  TENON_INLINE void operator()(int64_t i, int64_t n) const {
+    using V = vec_for<E>;
+    const V x = load(p + i, n);
+    V g = fma(x, V(decay), clean(load(grad + i, n)));
+    if (velocity) {
+      const V speed = fma(load(velocity + i, n), V(momentum), g);
+      store(speed, velocity + i, n);
+      if (nesterov)
+        g = fma(speed, V(momentum), g);
+      else
+        g = speed;
+    }
+    store(fma(g, V(-lr), x), p + i, n);
+  }
+};
+
 void sgd_cpu(const KernelCall& call) {
   const auto& a = call.get<SgdAttrs>();
   visit_wide(call.in[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    T* p = call.in[0].data<T>();
-    const T* g = call.in[1].data<T>();
-    T* velocity = a.momentum != 0 ? call.in[2].data<T>() : nullptr;
-    each_vector<T>(
-        call.in[0].numel(), [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-          auto vp = load(p + i, n);
-          vec_for<T> speed(0);
-          if (velocity) speed = load(velocity + i, n);
-          sgd_element(a, vp, load(g + i, n), speed);
-          store(vp, p + i, n);
-          if (velocity) store(speed, velocity + i, n);
-        });
+    using E = typename decltype(tag)::type;
+    each_vector<E>(call.in[0].numel(),
+                   Sgd<E>{.p = call.in[0].data<E>(),
+                          .velocity = a.momentum != 0 ? call.in[2].data<E>() : nullptr,
+                          .grad = call.in[1].data<E>(),
+                          .clean = {static_cast<E>(a.grad_scale), a.replace_nonfinite},
+                          .lr = static_cast<E>(a.lr),
+                          .momentum = static_cast<E>(a.momentum),
+                          .decay = static_cast<E>(a.weight_decay),
+                          .nesterov = a.nesterov});
   });
 }
 TENON_REGISTER_CPU(SgdStep, sgd_cpu, nullptr);
@@ -120,12 +149,19 @@ TENON_REGISTER_CPU(SgdStep, sgd_cpu, nullptr);
 void ema_cpu(const KernelCall& call) {
   const double beta = call.get<EmaStep::Attrs>().beta;
   visit_wide(call.in[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    T* ema = call.in[0].data<T>();
-    const T* p = call.in[1].data<T>();
-    each_vector<T>(
-        call.in[0].numel(), [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-          store(ema_value(load(ema + i, n), load(p + i, n), beta), ema + i, n);
+    using E = typename decltype(tag)::type;
+    using V = vec_for<E>;
+    E* ema = call.in[0].data<E>();
+    const E* p = call.in[1].data<E>();
+    const int64_t size = call.in[0].numel();
+    if (beta == 0)  // whatever the average held, NaN included
+      return each_vector<E>(
+          size, [=](int64_t i, int64_t n)
+                    __attribute__((always_inline)) { store(load(p + i, n), ema + i, n); });
+    const E keep = static_cast<E>(beta), rest = static_cast<E>(1 - beta);
+    each_vector<E>(
+        size, [=](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store(fma(load(ema + i, n), V(keep), load(p + i, n) * V(rest)), ema + i, n);
         });
   });
 }
@@ -133,12 +169,12 @@ TENON_REGISTER_CPU(EmaStep, ema_cpu, nullptr);
 
 void scale_cpu(const KernelCall& call) {
   visit_wide(call.in[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const vec_for<T> factor(static_cast<T>(call.get<ScaleInPlace::Attrs>().factor));
-    T* x = call.in[0].data<T>();
-    each_vector<T>(
-        call.in[0].numel(), [&](int64_t i, int64_t n) __attribute__((always_inline)) {
-          store(load(x + i, n) * factor, x + i, n);
+    using E = typename decltype(tag)::type;
+    const E factor = static_cast<E>(call.get<ScaleInPlace::Attrs>().factor);
+    E* x = call.in[0].data<E>();
+    each_vector<E>(
+        call.in[0].numel(), [=](int64_t i, int64_t n) __attribute__((always_inline)) {
+          store(load(x + i, n) * vec_for<E>(factor), x + i, n);
         });
   });
 }
