@@ -283,10 +283,20 @@ void Tensor::copy_from(const Tensor& src) const {
     return;
   }
   if (device().kind != DeviceKind::CPU) {
-    check(is_contiguous(), ErrorKind::Internal, "copy_from: strided destination on {}",
-          to_string(device()));
-    const Tensor host = host_contiguous(src);
-    device_backend(device().kind).copy(raw(), device(), host.raw(), Device{}, bytes());
+    Tensor host;
+    if (is_contiguous()) {
+      host = host_contiguous(src);
+    } else {
+      // The stretch of memory that holds the elements goes to the host and back.
+      int64_t last = 0;
+      for (size_t d = 0; d < sizes().size(); ++d) {
+        if (sizes()[d] == 0) return;
+        last += (sizes()[d] - 1) * strides()[d];
+      }
+      host = view_of(storage(), {last + 1}, {1}, offset(), dtype()).to(Device{});
+      view_of(host.storage(), sizes(), strides(), 0, dtype()).copy_from(src);
+    }
+    device_backend(device().kind).copy(raw(), device(), host.raw(), Device{}, host.bytes());
     return;
   }
   const Tensor from = src.device().kind == DeviceKind::CPU ? src : host_contiguous(src);
