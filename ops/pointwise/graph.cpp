@@ -28,17 +28,18 @@ Tensor pow(const Tensor& x, double a) {
 Tensor cast(const Tensor& x, DType dtype) {
   return tenon::cast(x, dtype);
 }
+// Comparisons are masks: no gradient goes through them.
 Tensor ge(const Tensor& a, const Tensor& b) {
-  return tenon::ge(a, b);
+  return tenon::ge(a.detach(), b.detach());
 }
 Tensor gt(const Tensor& a, const Tensor& b) {
-  return tenon::gt(a, b);
+  return tenon::gt(a.detach(), b.detach());
 }
 Tensor le(const Tensor& a, const Tensor& b) {
-  return tenon::le(a, b);
+  return tenon::le(a.detach(), b.detach());
 }
 Tensor lt(const Tensor& a, const Tensor& b) {
-  return tenon::lt(a, b);
+  return tenon::lt(a.detach(), b.detach());
 }
 
 }  // namespace tenon::graph
