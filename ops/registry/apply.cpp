@@ -120,10 +120,8 @@ bool fix_layout(const OpInfo& op, Inputs in, TensorVec& fixed) {
   if (op.traits.layout == Layout::Image)
     for (size_t i = 0; i < in.size(); ++i)
       if (in[i].defined() && in[i].rank() == 4 && !bit(op.traits.row_major_inputs, i) &&
-          !is_both_orders(in[i])) {
-        channels_last = in[i].is_channels_last();
-        break;
-      }
+          !is_both_orders(in[i]))
+        channels_last |= in[i].is_channels_last();
   bool changed = false;
   for (size_t i = 0; i < in.size(); ++i) {
     const Tensor& t = in[i];
@@ -322,9 +320,9 @@ TensorVec apply(const OpInfo& op, const void* attrs, Inputs given) {
     out.push_back(op.view(attrs, in[0]));
   } else {
     const Device device = device_of(op, attrs, in);
-    const Metas metas = op.infer(attrs, in);
     TensorVec fixed;
     const Inputs ready = fix_layout(op, in, fixed) ? Inputs(fixed) : in;
+    const Metas metas = op.infer(attrs, ready);  // outputs take the memory order of what is run
     out = allocate_outputs(metas, device);
     const KernelCall call{attrs, ready, out};
     const Implementation& impl = choose(op, call, device);
@@ -348,9 +346,9 @@ TensorVec apply(const OpInfo& op, const void* attrs, Inputs given) {
 TensorVec run_implementation(const OpInfo& op, const Implementation& impl, const void* attrs,
                              Inputs in) {
   check_inputs(op, in);
-  const Metas metas = op.infer(attrs, in);
   TensorVec fixed;
   const Inputs ready = fix_layout(op, in, fixed) ? Inputs(fixed) : in;
+  const Metas metas = op.infer(attrs, ready);
   TensorVec out = allocate_outputs(metas, device_of(op, attrs, in));
   const KernelCall call{attrs, ready, out};
   const char* reason = impl.accepts ? impl.accepts(call) : nullptr;

@@ -45,8 +45,8 @@ enum class Differentiable : uint8_t {
 enum class Layout : uint8_t {
   Any,         // any strides
   Contiguous,  // row-major
-  Image,       // rank-4 inputs: all channels-last or all row-major, as the first one that is not
-               // both (one channel, one pixel); other inputs row-major
+  Image,       // rank-4 inputs: all channels-last if any is (one channel or one pixel is
+               // both), else all row-major; other inputs row-major
 };
 
 constexpr uint32_t kAllInputs = 0xffffffffu;
