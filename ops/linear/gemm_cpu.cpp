@@ -8,18 +8,12 @@
 #include "core/simd/vec.h"
 #include "ops/linear/gemm.h"
 #include "ops/linear/gemm_targets.h"
+#include "ops/linear/register_kernel_cpu.h"
 
 namespace tenon::TENON_TARGET {
 namespace {
 
-// Rows x vectors of the register kernel: as many sums as the registers hold.
-#if defined(__AVX512F__)
-constexpr int kRows = 12, kVectors = 2;
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 1;
-#else
-constexpr int kRows = 2, kVectors = 1;
-#endif
+constexpr int kRows = kBlockRows, kVectors = kBlockVectors;
 constexpr int64_t kDepth = 256;  // k of one packed block: kRows + kColumns rows of it fit in L1
 constexpr int64_t kTileRows = 96, kTileColumns = 256;
 static_assert(kTileRows % kRows == 0);
@@ -32,31 +26,6 @@ template <>
 struct Compute<double> {
   using type = double;
 };
-
-// sum[r][:] += a[p][r] * b[p][:] over p. `a` holds kRows values and `b` kVectors vectors per p.
-template <class V, class C = typename V::Element>
-TENON_INLINE void register_kernel(int64_t depth, const C* a, const C* b, C* sum, int64_t ld) {
-  V acc[kRows][kVectors];
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; v++) acc[r][v] = load(sum + r * ld + v * V::size);
-  for (int64_t p = 0; p < depth; p++, a += kRows, b += kVectors * V::size) {
-    V row[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; v++) row[v] = load(b + v * V::size);
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; r++) {
-      const V x(a[r]);
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; v++) acc[r][v] = fma(x, row[v], acc[r][v]);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < kRows; r++)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; v++) store(acc[r][v], sum + r * ld + v * V::size);
-}
 
 // Panels of `width` columns of the depth x count matrix X (element (p, i) at x[p*sp + i*si]):
 // out[panel][p][i], zeros beyond count.
@@ -124,8 +93,9 @@ void gemm_tile(const Gemm<T>& g, const T* a, const T* b, T* c, int64_t i0, int64
     pack(b + p0 * sb_p + j0 * sb_j, sb_p, sb_j, depth, columns, kColumns, packed_b);
     for (int64_t jp = 0; jp < column_panels; jp++)
       for (int64_t ip = 0; ip < row_panels; ip++)
-        register_kernel<V>(depth, packed_a + ip * kRows * depth, packed_b + jp * kColumns * depth,
-                           sum + ip * kRows * ld + jp * kColumns, ld);
+        register_kernel<V, true>(depth, packed_a + ip * kRows * depth, 1, kRows,
+                                 packed_b + jp * kColumns * depth, kColumns,
+                                 sum + ip * kRows * ld + jp * kColumns, ld);
   }
   write_tile(sum, ld, rows, columns, g.alpha, g.beta, c + i0 * g.ldc + j0, g.ldc);
 }

@@ -83,13 +83,10 @@ Metas BatchNormBackward::infer(const Attrs&, Inputs in) {
   check_image(traits.name, x);
   check(g.sizes() == x.sizes(), ErrorKind::Usage, "{}: g is {}, x is {}, want one shape",
         traits.name, g.describe(), x.describe());
-  const DType type = statistics_dtype(x.dtype());
   check_channels(traits.name, "gamma", in[2], x.size(1));
-  for (const size_t i : {3, 4})
-    check(in[i].rank() == 1 && in[i].size(0) == x.size(1) && in[i].dtype() == type,
-          ErrorKind::Usage, "{}: mean or rstd is {}, want {} [{}]", traits.name, in[i].describe(),
-          dtype_name(type), x.size(1));
-  const TensorMeta statistics{{x.size(1)}, type, {}};
+  check_channels(traits.name, "mean", in[3], x.size(1));
+  check_channels(traits.name, "rstd", in[4], x.size(1));
+  const TensorMeta statistics{{x.size(1)}, statistics_dtype(x.dtype()), {}};
   return {like(x), statistics, statistics};
 }
 

@@ -80,7 +80,8 @@ void backward(const KernelCall& call) {
     const int64_t batch = x.size(0);
     const auto channels = static_cast<size_t>(shape.channels);
     const auto gamma = read_parameters<C>(call.in[2], shape.channels, 1);
-    const C *mean = call.in[3].data<C>(), *rstd = call.in[4].data<C>();
+    const auto mean = read_parameters<C>(call.in[3], shape.channels, 0);
+    const auto rstd = read_parameters<C>(call.in[4], shape.channels, 0);
     std::vector<ChannelSums> sums(static_cast<size_t>(batch), ChannelSums(shape.channels));
     parallel_for(batch, shape.grain(), [&](int64_t first, int64_t last) {
       std::vector<C> work(static_cast<size_t>(3 * shape.padded));

@@ -115,10 +115,9 @@ Metas GroupNormBackward::infer(const Attrs& a, Inputs in) {
   check(g.sizes() == x.sizes(), ErrorKind::Usage, "{}: g is {}, x is {}, want one shape",
         traits.name, g.describe(), x.describe());
   const Dims stats{x.size(0), a.groups};
-  const DType type = statistics_dtype(x.dtype());
   for (const size_t i : {5, 6})
-    check(in[i].sizes() == stats && in[i].dtype() == type, ErrorKind::Usage,
-          "{}: mean or rstd is {}, want {} {}", traits.name, in[i].describe(), dtype_name(type),
+    check(in[i].sizes() == stats && is_float(in[i].dtype()), ErrorKind::Usage,
+          "{}: mean or rstd is {}, want {} of a floating type", traits.name, in[i].describe(),
           to_string(stats));
   return {like(x), meta_or_nothing(in[2], x.dtype()), meta_or_nothing(in[3], x.dtype()),
           meta_or_nothing(in[4], x.dtype())};
@@ -129,11 +128,12 @@ std::vector<Sample> GroupNormBackward::samples() {
   for (const Case& c : cases()) {
     const int64_t n = c.shape[0], channels = c.shape[1];
     const auto affine = [&] { return c.affine ? floats({channels}) : none(); };
-    out.push_back({c.name,
-                   {floats(c.shape), floats(c.shape), affine(), affine(),
-                    c.shift ? floats({n, channels}) : none(),
-                    floats({n, c.attrs.groups}, -0.5, 0.5), floats({n, c.attrs.groups}, 0.5, 2)},
-                   make_attrs(c.attrs)});
+    out.push_back(
+        {c.name,
+         {floats(c.shape), floats(c.shape), affine(), affine(),
+          c.shift ? floats({n, channels}) : none(), statistics({n, c.attrs.groups}, -0.5, 0.5),
+          statistics({n, c.attrs.groups}, 0.5, 2)},
+         make_attrs(c.attrs)});
   }
   out.push_back({"shapes",
                  {floats({2, 6, 3}), floats({2, 6, 4}), none(), none(), none(), floats({2, 2}),

@@ -87,7 +87,8 @@ void backward(const KernelCall& call) {
     using C = typename vec_for<T>::Element;
     const Problem<T> p(call.get<GroupNormAttrs>(), x, call.in[2], call.in[3], call.in[4]);
     const int64_t groups = p.attrs.groups;
-    const C *means = call.in[5].data<C>(), *rstds = call.in[6].data<C>();
+    const auto means = read_parameters<C>(call.in[5], p.batch * groups, 0);
+    const auto rstds = read_parameters<C>(call.in[6], p.batch * groups, 0);
     const auto per_image = static_cast<size_t>(p.batch * p.channels);
     std::vector<double> dgamma_n(per_image), dbeta_n(per_image), dshift(per_image);
     parallel_for(p.batch, p.grain(), [&](int64_t first, int64_t last) {
@@ -107,8 +108,8 @@ void backward(const KernelCall& call) {
         else
           dz = beside.data();
         for (int64_t c = 0; c < p.channels; c++) {
-          const C mean = means[n * groups + c / p.per_group],
-                  rstd = rstds[n * groups + c / p.per_group];
+          const auto group = static_cast<size_t>(n * groups + c / p.per_group);
+          const C mean = means[group], rstd = rstds[group];
           a[c] = p.gamma[static_cast<size_t>(c)] * rstd;
           b[c] = p.beta[static_cast<size_t>(c)] + (p.shift_of(n, c) - mean) * a[c];
         }
@@ -118,8 +119,8 @@ void backward(const KernelCall& call) {
                                                                 sums, mask);
                       });
         for (int64_t group = 0; group < groups; group++) {
-          const double mean = static_cast<double>(means[n * groups + group]);
-          const double rstd = static_cast<double>(rstds[n * groups + group]);
+          const double mean = static_cast<double>(means[static_cast<size_t>(n * groups + group)]);
+          const double rstd = static_cast<double>(rstds[static_cast<size_t>(n * groups + group)]);
           const double count = static_cast<double>(p.per_group * p.pixels);
           double s1 = 0, s2 = 0;
           const auto offset = [&](int64_t c) {  // normalised x = rstd x + offset

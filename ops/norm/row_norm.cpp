@@ -96,12 +96,11 @@ Metas RowNormBackward::infer(const Attrs&, Inputs in) {
   check_inputs(traits.name, x, in[2], Tensor());
   check(g.sizes() == x.sizes(), ErrorKind::Usage, "{}: g is {}, x is {}, want one shape",
         traits.name, g.describe(), x.describe());
-  const DType type = statistics_dtype(x.dtype());
   for (const size_t i : {3, 4})
-    check(!in[i].defined() || (in[i].sizes() == rows_of(x) && in[i].dtype() == type),
-          ErrorKind::Usage, "{}: mean or rstd is {}, want {} {}", traits.name,
-          in[i].defined() ? in[i].describe() : "", dtype_name(type), to_string(rows_of(x)));
-  const TensorMeta column{{x.size(-1)}, type, {}};
+    check(!in[i].defined() || (in[i].sizes() == rows_of(x) && is_float(in[i].dtype())),
+          ErrorKind::Usage, "{}: mean or rstd is {}, want {} of a floating type", traits.name,
+          in[i].defined() ? in[i].describe() : "", to_string(rows_of(x)));
+  const TensorMeta column{{x.size(-1)}, statistics_dtype(x.dtype()), {}};
   return {{x.sizes(), x.dtype(), {}}, column, column};
 }
 

@@ -99,8 +99,8 @@ void backward(const KernelCall& call) {
     using V = vec_for<T>;
     using C = typename V::Element;
     const auto gamma = read<V>(call.in[2], d, 1);
-    const C* means = mean.defined() ? mean.data<C>() : nullptr;
-    const C* rstds = rstd.data<C>();
+    const auto means = read<V>(mean, mean.defined() ? rows : 0, 0), rstds = read<V>(rstd, rows, 0);
+    const bool centred = mean.defined();
     // At most 32 pieces, by the number of rows alone: the column sums do not depend on the threads.
     const int64_t piece = std::max<int64_t>(row_grain(d), (rows + 31) / 32);
     const int64_t pieces = (rows + piece - 1) / piece, padded = d + V::size;
@@ -111,7 +111,8 @@ void backward(const KernelCall& call) {
         for (int64_t r = k * piece; r < std::min(rows, (k + 1) * piece); r++) {
           const T *gr = g.data<T>() + r * d, *xr = x.data<T>() + r * d;
           T* to = call.out[0].data<T>() + r * d;
-          const C scale = rstds[r], centre = means ? means[r] : C(0);
+          const C scale = rstds[static_cast<size_t>(r)];
+          const C centre = centred ? means[static_cast<size_t>(r)] : C(0);
           V s1(C(0)), s2(C(0));
           for (int64_t i = 0; i < d; i += V::size) {
             const V gv = load(gr + i, d - i), xhat = (load(xr + i, d - i) - centre) * scale;
@@ -121,7 +122,7 @@ void backward(const KernelCall& call) {
             store(fma(gv, xhat, load(dgamma + i)), dgamma + i);
             store(load(dbeta + i) + gv, dbeta + i);
           }
-          const C c1 = means ? horizontal_sum(s1) / static_cast<C>(d) : C(0);
+          const C c1 = centred ? horizontal_sum(s1) / static_cast<C>(d) : C(0);
           const C c2 = horizontal_sum(s2) / static_cast<C>(d);
           for (int64_t i = 0; i < d; i += V::size) {
             const V xhat = (load(xr + i, d - i) - centre) * scale;
