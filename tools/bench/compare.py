@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -130,26 +131,55 @@ def read_metrics(out):
     return [steps[k] for k in sorted(steps)], peak
 
 
+def program_command(a):
+    return shlex.split(a.program) + ["--preset", a.preset, "--data", a.data, "--sample-every",
+                                     "never", "--save-every", "never", *shlex.split(a.program_args)]
+
+
+# Keys of our configuration, and the arguments of torch_side/train_step.py that mean the same.
+SHARED = {("model", key): key for key in ("resolution", "channels", "model_channels", "channel_mult",
+                                          "num_blocks", "attn_resolutions", "dropout")}
+SHARED.update({("train", "batch"): "batch", ("method", "encoder_width"): "encoder_width",
+               ("method", "encoder_mults"): "encoder_mults", ("method", "code_dim"): "code_dim"})
+
+
+def shared_arguments(printed):
+    """What --print-config printed (JSON with comments) -> arguments, so that both sides train the
+    same model whatever the preset says."""
+    config = json.loads(re.sub(r'("(?:[^"\\]|\\.)*")|//.*', lambda m: m.group(1) or "", printed))
+    words = ["--augment-dim", "9" if config["model"]["augment_labels"] else "0"]
+    for (section, key), name in SHARED.items():
+        value = config[section][key]
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        words += ["--" + name.replace("_", "-"), text]
+    return words
+
+
+def program_config(a, folder):
+    log = folder / "config.txt"
+    run(program_command(a) + ["--print-config"], {}, log, min(60, a.limit))
+    return shared_arguments(log.read_text())
+
+
 def run_program(a, precision, folder):
-    command = shlex.split(a.program) + ["--preset", a.preset, "--data", a.data, "--steps",
-                                        str(a.steps), "--log-every", "1", "--out", str(folder),
-                                        "--precision", precision, "--threads", str(a.threads)]
-    command += shlex.split(a.program_args)
+    command = program_command(a) + ["--steps", str(a.steps), "--log-every", "1", "--out",
+                                    str(folder), "--precision", precision, "--threads",
+                                    str(a.threads)]
     peak, load = run(command, PASSIVE if a.passive else {}, f"{folder}.txt", a.limit)
     steps, counted = read_metrics(folder)
     return {"steps": steps[a.warmup:] or steps, "peak_mib": peak, "load": load,
             "counted_mib": counted * 1024 if counted else None}
 
 
-def run_torch(a, precision, variant, folder):
+def run_torch(a, precision, variant, folder, shared):
     mode, *extras = variant.split("+")
-    command = shlex.split(a.python) + [str(HERE / "torch_side" / "train_step.py"), "--preset",
-                                       a.preset, "--precision", precision, "--mode", mode,
+    command = shlex.split(a.python) + [str(HERE / "torch_side" / "train_step.py"), "--precision",
+                                       precision, "--mode", mode,
                                        "--steps", str(a.steps), "--warmup", str(a.warmup),
                                        "--threads", str(a.threads)]
     if "contiguous" in extras:
         command += ["--layout", "contiguous"]
-    command += shlex.split(a.torch_args)
+    command += shared + shlex.split(a.torch_args)
     environment = {"OMP_NUM_THREADS": str(a.threads), "PYTHONDONTWRITEBYTECODE": "1",
                    **(PASSIVE if a.passive else {}), **(RETAIN if "retain" in extras else {})}
     log = f"{folder}.txt"
@@ -265,6 +295,8 @@ def compare(a):
         raise BenchError("--program and --python are both empty: nothing to run")
     rows = []
     with tempfile.TemporaryDirectory(prefix="tenon-bench-") as folder:
+        shared = (program_config(a, pathlib.Path(folder)) if a.program
+                  else ["--preset", a.preset])
         for precision in a.precision:
             runs = {name: [] for name, _ in sides}
             for i in range(a.rounds):
@@ -272,7 +304,7 @@ def compare(a):
                     print(f"round {i + 1} of {a.rounds}: {name}, {precision}", file=sys.stderr)
                     out = pathlib.Path(folder) / f"{precision}-{i}-{name.replace(' ', '-')}"
                     runs[name].append(run_program(a, precision, out) if variant is None
-                                      else run_torch(a, precision, variant, out))
+                                      else run_torch(a, precision, variant, out, shared))
             rows += [merged(runs[name], name, precision) for name, _ in sides]
     finish(rows)
     return rows

@@ -9,8 +9,20 @@ import unittest
 
 import compare
 
-TRAINER = """
+CONFIG = """{
+  "preset": "x",
+  "data": { "path": "http://a//b" },  // --data
+  "train": { "batch": 64 },  // preset "x"
+  "method": { "encoder_width": 8, "encoder_mults": [2,4], "code_dim": 8 },
+  "model": { "resolution": 32, "channels": 1, "model_channels": 16, "channel_mult": [1,2],
+             "num_blocks": 1, "attn_resolutions": [8], "dropout": 0.0,  // default
+             "augment_labels": false }
+}"""
+TRAINER = f"CONFIG = {CONFIG!r}" + """
 import json, pathlib, sys
+if "--print-config" in sys.argv:
+    print(CONFIG)
+    sys.exit()
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 folder = pathlib.Path(arguments["--out"]) / "0001-made-up"
 folder.mkdir(parents=True)
@@ -70,6 +82,14 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("ended with 2", err)
         self.assertIn("no such preset", err)
+
+    def test_the_model_of_the_configuration_is_passed_on(self):
+        words = compare.shared_arguments(CONFIG)
+        given = dict(zip(words[::2], words[1::2]))
+        self.assertEqual(given["--augment-dim"], "0")
+        self.assertEqual(given["--channel-mult"], "1,2")
+        self.assertEqual(given["--batch"], "64")
+        self.assertEqual(len(given), 12)
 
     def test_missing_metrics(self):
         with self.assertRaisesRegex(compare.BenchError, "no run folder"):

@@ -24,10 +24,10 @@ from training import Trainer  # noqa: E402
 PRESETS = {
     "bench-mc64": dict(resolution=32, channels=3, model_channels=64, channel_mult=[2, 2, 2],
                        num_blocks=4, attn_resolutions=[16], dropout=0.13, batch=16,
-                       encoder_width=48, encoder_mults=[2, 4, 4], code_dim=10),
-    "fashion-tiny": dict(resolution=32, channels=1, model_channels=32, channel_mult=[1, 2, 2],
-                         num_blocks=1, attn_resolutions=[16], dropout=0.0, batch=64,
-                         encoder_width=16, encoder_mults=[1, 2, 4], code_dim=8),
+                       encoder_width=48, encoder_mults=[2, 4, 4], code_dim=10, augment_dim=9),
+    "fashion-tiny": dict(resolution=32, channels=1, model_channels=16, channel_mult=[1, 2, 4],
+                         num_blocks=1, attn_resolutions=[8], dropout=0.0, batch=64,
+                         encoder_width=8, encoder_mults=[2, 4, 4], code_dim=8, augment_dim=0),
 }
 
 
@@ -42,7 +42,6 @@ def arguments():
     for name, value in PRESETS["bench-mc64"].items():
         kind = ints if isinstance(value, list) else type(value)
         parser.add_argument("--" + name.replace("_", "-"), type=kind, help="instead of the preset's")
-    parser.add_argument("--augment-dim", type=int, default=9)
     parser.add_argument("--images", type=int, default=512, help="random images to draw from")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--warmup", type=int, default=2, help="first steps left out of the median")
@@ -134,8 +133,8 @@ def main():
     flops = flops_of_step(model, next(data))
     median = statistics.median(timed)
     summary = {
-        "kind": "summary", "preset": a.preset, "mode": a.mode, "layout": a.layout,
-        "precision": a.precision, "batch": a.batch, "threads": torch.get_num_threads(),
+        "kind": "summary", "model": {k: getattr(a, k) for k in PRESETS[a.preset]},
+        "mode": a.mode, "layout": a.layout, "precision": a.precision, "threads": torch.get_num_threads(),
         "torch": torch.__version__, "parameters": sum(p.numel() for p in model.parameters()),
         "step_ms": median, "step_ms_min": min(timed), "first_step_ms": steps[0],
         "import_mib": RESIDENT_AFTER_IMPORT, "peak_mib": peak - RESIDENT_AFTER_IMPORT,
