@@ -96,9 +96,7 @@ Tensor UNetBlock::attend(const Tensor& x) const {
   // Channel 3 ch + j holds q, k or v (j = 0, 1, 2) of channel ch.
   const Tensor all =
       reshape(permute(qkv_->forward(norm2_->forward(x)), {0, 2, 3, 1}), {n, 1, positions, c, 3});
-  const Tensor q = select(all, -1, 0), k = select(all, -1, 1), v = select(all, -1, 2);
-  const double scale = 1 / std::sqrt(static_cast<double>(c));
-  const Tensor a = matmul(softmax(affine(matmul(q, k, false, true), scale, 0), -1), v);
+  const Tensor a = attention(select(all, -1, 0), select(all, -1, 1), select(all, -1, 2));
   const Tensor image = permute(reshape(a, {n, x.size(2), x.size(3), c}), {0, 3, 1, 2});
   return add_rsqrt2(proj_->forward(image), x);
 }

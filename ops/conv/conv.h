@@ -68,7 +68,8 @@ struct Conv2dWeightGrad {
                                    .cost = Cost::Compute,
                                    .autocast = AutocastClass::Bf16,
                                    .differentiable = Differentiable::AnyOrder,
-                                   .layout = Layout::Image};
+                                   .layout = Layout::Image,
+                                   .thread_dependent = true};
   static Metas infer(const Attrs& a, Inputs in);  // x, g
   static TensorVec backward(const Attrs& a, const BackwardArgs& g);
   static std::vector<Sample> samples();

@@ -53,19 +53,21 @@ constexpr uint32_t kAllInputs = 0xffffffffu;
 
 struct OpTraits {
   const char* name;
-  int inputs = 1;                // -1: any number, but at least one
-  uint32_t optional_inputs = 0;  // bit i: input i may be undefined
-  int outputs = 1;               // what callers see
-  int extras = 0;                // further outputs kept only for backward (statistics)
-  uint32_t saved_inputs = 0;     // bit i: backward reads input i
-  uint32_t saved_outputs = 0;    // bit i: backward reads output (or extra) i
-  uint32_t mutates = 0;          // bit i: input i is changed in place
-  uint32_t mixed_dtype = 0;      // bit i: floating input i may differ in dtype from the others
-  uint32_t row_major_inputs = 0; // bit i: input i is row-major even with Layout::Image (weights)
+  int inputs = 1;                 // -1: any number, but at least one
+  uint32_t optional_inputs = 0;   // bit i: input i may be undefined
+  int outputs = 1;                // what callers see
+  int extras = 0;                 // further outputs kept only for backward (statistics)
+  uint32_t saved_inputs = 0;      // bit i: backward reads input i
+  uint32_t saved_outputs = 0;     // bit i: backward reads output (or extra) i
+  uint32_t mutates = 0;           // bit i: input i is changed in place
+  uint32_t mixed_dtype = 0;       // bit i: floating input i may differ in dtype from the others
+  uint32_t row_major_inputs = 0;  // bit i: input i is row-major even with Layout::Image (weights)
   Cost cost = Cost::Memory;
   AutocastClass autocast = AutocastClass::Follow;
   Differentiable differentiable = Differentiable::FirstOrder;
   Layout layout = Layout::Contiguous;
+  // The last bits may depend on the number of threads: a library splits its sums over them.
+  bool thread_dependent = false;
 };
 
 // Shape, dtype and memory order of an output. Empty strides = row-major.
@@ -108,12 +110,15 @@ struct InputSpec {
   double low = -1.5, high = 1.5;  // values: uniform; for Int from {low .. high}
   bool differentiable = true;     // checked by finite differences (floats only)
   DType int_dtype = DType::i64;
+  bool keeps_f32 = false;  // statistics and the like: f32 beside 2-byte inputs
   // Values at least this far apart from each other and from 0, for kinks, ties and rounding edges.
   double apart = 0;
   // Finish the random values, for inputs with structure (for instance a positive-definite matrix).
   std::function<void(std::vector<double>&)> finish;
 };
 InputSpec floats(Dims shape, double low = -1.5, double high = 1.5);
+// Stays f32 beside 2-byte inputs.
+InputSpec statistics(Dims shape, double low, double high);
 InputSpec ints(Dims shape, int64_t low, int64_t high);  // both ends included
 InputSpec none();
 
@@ -187,8 +192,8 @@ void force_implementation(std::string_view op, std::string_view implementation);
 // 0 for a leaf. For the test that compares them with the declaration.
 size_t saved_bytes(const Tensor& output);
 
-// While one lives, every op output on this thread is checked, and the first that is not finite throws
-// NonFinite naming the op. Slow; for finding out where a bad loss began.
+// While one lives, every op output on this thread is checked, and the first that is not finite
+// throws NonFinite naming the op. Slow; for finding out where a bad loss began.
 class FiniteCheck {
  public:
   FiniteCheck();

@@ -64,6 +64,11 @@ InputSpec floats(Dims shape, double low, double high) {
   s.high = high;
   return s;
 }
+InputSpec statistics(Dims shape, double low, double high) {
+  InputSpec s = floats(std::move(shape), low, high);
+  s.keeps_f32 = true;
+  return s;
+}
 InputSpec ints(Dims shape, int64_t low, int64_t high) {
   InputSpec s;
   s.shape = std::move(shape);

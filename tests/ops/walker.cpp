@@ -109,12 +109,12 @@ template <class Prepare>
 std::string against_reference(const OpInfo& op, const Sample& s, DType dtype, Prepare&& prepare) {
   const TensorVec exact = make_inputs(op, s);
   // The judge sees the values after rounding to dtype, so only the kernel's own error counts.
-  const TensorVec rounded = with_dtype(exact, dtype);
-  const TensorVec want = judge(op, s, with_dtype(rounded, DType::f64));
+  const TensorVec rounded = with_dtype(s, exact, dtype);
+  const TensorVec want = judge(op, s, with_dtype(s, rounded, DType::f64));
   for (int device = 0; device < kDeviceKinds; ++device) {
     if (!device_available(static_cast<DeviceKind>(device))) continue;
     for (const Implementation& impl : op.implementations[device]) {
-      TensorVec in = with_dtype(exact, dtype);
+      TensorVec in = with_dtype(s, exact, dtype);
       for (Tensor& t : in)
         if (t.defined()) t = prepare(t).to(Device{static_cast<DeviceKind>(device), 0});
       TensorVec got;
@@ -130,7 +130,7 @@ std::string against_reference(const OpInfo& op, const Sample& s, DType dtype, Pr
         return fmt::format("{} {}: {}", impl.name, dtype_name(dtype), bad);
       for (size_t i = 0; i < in.size(); ++i)
         if (bit(op.traits.mutates, i) && in[i].defined()) {
-          TensorVec judged = with_dtype(rounded, DType::f64);
+          TensorVec judged = with_dtype(s, rounded, DType::f64);
           const NoGrad off;
           run_implementation(op, *reference(op), s.attrs.get(), judged);
           if (std::string bad = compare({in[i]}, {judged[i]}, tolerance(s, dtype)); !bad.empty())
@@ -171,7 +171,7 @@ Tensor sliced(const Tensor& t) {
 
 std::string check_refusal(const OpInfo& op, const Sample& s) {
   try {
-    const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+    const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
     const NoGrad off;
     apply(op, s.attrs.get(), in);
   } catch (const Error& e) {
@@ -183,7 +183,7 @@ std::string check_refusal(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_input_count(const OpInfo& op, const Sample& s) {
-  TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   if (op.traits.inputs >= 0)
     in.push_back(Tensor::scalar(1.0));
   else
@@ -198,7 +198,7 @@ std::string check_input_count(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_undefined(const OpInfo& op, const Sample& s) {
-  TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   for (size_t i = 0; i < in.size(); ++i) {
     if (bit(op.traits.optional_inputs, i)) continue;
     TensorVec broken = in;
@@ -215,7 +215,7 @@ std::string check_undefined(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_mixed(const OpInfo& op, const Sample& s) {
-  const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   SmallVec<size_t, 8> at;
   for (size_t i = 0; i < in.size(); ++i)
     if (in[i].defined() && is_float(in[i].dtype()) && !bit(op.traits.mixed_dtype, i))
@@ -235,7 +235,7 @@ std::string check_mixed(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_meta(const OpInfo& op, const Sample& s) {
-  const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   const Metas metas = op.infer(s.attrs.get(), in);
   const NoGrad off;
   const TensorVec out = apply(op, s.attrs.get(), in);
@@ -285,16 +285,16 @@ std::string check_channels_last(const OpInfo& op, const Sample& s) {
 std::string check_apply_strided(const OpInfo& op, const Sample& s) {
   if (op.traits.mutates) return "";
   const NoGrad off;
-  const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   TensorVec odd = in;
   for (Tensor& t : odd)
     if (t.defined()) t = strided(t);
-  return compare(apply(op, s.attrs.get(), odd), judge(op, s, with_dtype(in, DType::f64)),
+  return compare(apply(op, s.attrs.get(), odd), judge(op, s, with_dtype(s, in, DType::f64)),
                  tolerance(s, DType::f32));
 }
 
 TensorVec fresh_inputs(const OpInfo& op, const Sample& s, DType dtype, bool grads) {
-  TensorVec in = with_dtype(make_inputs(op, s), dtype);
+  TensorVec in = with_dtype(s, make_inputs(op, s), dtype);
   for (size_t i = 0; i < in.size() && grads; ++i)
     if (in[i].defined() && is_float(in[i].dtype()) && s.inputs[i].differentiable &&
         !bit(op.traits.mutates, i))
@@ -484,7 +484,7 @@ bool first_order(const OpInfo& op, const Sample& s) {
 }
 
 std::string check_no_gradient_refused(const OpInfo& op, const Sample& s) {
-  TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   bool any = false;
   for (Tensor& t : in)
     if (t.defined() && is_float(t.dtype())) {
@@ -573,17 +573,17 @@ std::string check_threads(const OpInfo& op, const Sample& s) {
   const NoGrad off;
   const int before = threads();
   set_threads(1);
-  const TensorVec one = apply(op, s.attrs.get(), with_dtype(make_inputs(op, s), DType::f32));
+  const TensorVec one = apply(op, s.attrs.get(), with_dtype(s, make_inputs(op, s), DType::f32));
   set_threads(2);
-  const TensorVec two = apply(op, s.attrs.get(), with_dtype(make_inputs(op, s), DType::f32));
+  const TensorVec two = apply(op, s.attrs.get(), with_dtype(s, make_inputs(op, s), DType::f32));
   set_threads(before);
   return all_bitwise(one, two, "1 and 2 threads");
 }
 
 std::string check_inputs_kept(const OpInfo& op, const Sample& s) {
   const NoGrad off;
-  const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
-  const TensorVec copy = with_dtype(make_inputs(op, s), DType::f32);
+  const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
+  const TensorVec copy = with_dtype(s, make_inputs(op, s), DType::f32);
   const TensorVec out = apply(op, s.attrs.get(), in);
   for (size_t i = 0; i < in.size(); ++i) {
     if (!in[i].defined() || bit(op.traits.mutates, i)) continue;
@@ -597,7 +597,7 @@ std::string check_inputs_kept(const OpInfo& op, const Sample& s) {
 
 std::string check_autocast(const OpInfo& op, const Sample& s) {
   const NoGrad off;
-  const TensorVec in = with_dtype(make_inputs(op, s), DType::f32);
+  const TensorVec in = with_dtype(s, make_inputs(op, s), DType::f32);
   const TensorVec plain = apply(op, s.attrs.get(), in);
   TensorVec mixed;
   {
@@ -635,6 +635,9 @@ std::string check_second_backward(const OpInfo& op, const Sample& s) {
 bool not_mutating(const OpInfo& op, const Sample& s) {
   return valid(op, s) && !op.traits.mutates;
 }
+bool thread_free(const OpInfo& op, const Sample& s) {
+  return not_mutating(op, s) && !op.traits.thread_dependent;
+}
 bool count_checkable(const OpInfo& op, const Sample& s) {
   return valid(op, s) && (op.traits.inputs >= 0 || !s.inputs.empty());
 }
@@ -667,7 +670,7 @@ const std::vector<Check>& checks() {
       {"second_backward", check_second_backward, differentiable},
       {"checkpoint", check_checkpoint, differentiable},
       {"deterministic", check_deterministic, not_mutating},
-      {"threads", check_threads, not_mutating},
+      {"threads", check_threads, thread_free},
       {"inputs_kept", check_inputs_kept, valid},
       {"autocast", check_autocast, is_random_free},
   };
@@ -718,15 +721,17 @@ TensorVec make_inputs(const OpInfo& op, const Sample& sample) {
   return out;
 }
 
-TensorVec with_dtype(const TensorVec& inputs, DType dtype) {
+TensorVec with_dtype(const Sample& s, const TensorVec& inputs, DType dtype) {
   TensorVec out;
-  for (const Tensor& t : inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& t = inputs[i];
+    const DType floating = s.inputs[i].keeps_f32 && is_half(dtype) ? DType::f32 : dtype;
     if (!t.defined()) {
       out.push_back(t);
       continue;
     }
     // Always a copy, so that a check may change what it gets.
-    Tensor copy = Tensor::empty(t.sizes(), is_float(t.dtype()) ? dtype : t.dtype());
+    Tensor copy = Tensor::empty(t.sizes(), is_float(t.dtype()) ? floating : t.dtype());
     copy_values(t.detach(), copy);
     out.push_back(copy);
   }

@@ -19,8 +19,9 @@ const std::vector<Check>& checks();
 
 // Inputs of a sample with values fixed by its name, as f64 (or their integer type), row-major.
 TensorVec make_inputs(const OpInfo& op, const Sample& sample);
-// The floating inputs in another type.
-TensorVec with_dtype(const TensorVec& inputs, DType dtype);
+// Copies, the floating ones in another type (InputSpec::keeps_f32 ones stay f32 beside 2-byte
+// types).
+TensorVec with_dtype(const Sample& sample, const TensorVec& inputs, DType dtype);
 // "tests/ops: --op=softmax --sample=rows --check=gradient".
 std::string repro(const OpInfo& op, const Sample& sample, const Check& check);
 

@@ -165,7 +165,7 @@ Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optim
     if (evaluate_due.now(state.step) && state.step < o.total_steps) evaluate(false);
     if ((save_due.now(state.step) || asked) && state.step < o.total_steps) save();
   }
-  evaluate(true);
+  if (!o.evaluate_every.never()) evaluate(true);
   save();
   checkpointer.wait();
   return Outcome::Done;

@@ -15,7 +15,8 @@ struct LoopOptions {
   int64_t micro_batch = 0;  // samples at a time; 0 = the whole batch
   // Schedules as pure functions of the samples seen before the step.
   std::function<double(int64_t samples)> lr, ema_beta;
-  config::Interval save_every, evaluate_every;
+  config::Interval save_every;      // never: at the end only
+  config::Interval evaluate_every;  // never: not at the end either
   bool overfit_batch = false;
 };
 
