@@ -67,6 +67,9 @@ std::vector<Sample> unary_samples(int inputs) {
   add("scalar", {});
   add("empty", {2, 0, 3});
   add("image", {2, 5, 3, 4});
+  Sample integers{"integers", {}, make_attrs(args), 0, true};
+  for (int i = 0; i < inputs; ++i) integers.inputs.push_back(ints({3}, 0, 5));
+  out.push_back(std::move(integers));
   return out;
 }
 

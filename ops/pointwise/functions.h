@@ -7,6 +7,10 @@
 #include "core/simd/math.h"
 #include "core/simd/vec.h"
 
+// Marks the functions of a functor: usable on a device, and inlined into the loops at any cost (a
+// call for each vector would pass it through memory).
+#define TENON_FN TENON_HD __attribute__((always_inline))
+
 namespace tenon::TENON_TARGET {
 
 #define TENON_FUNCTION_1(name)             \

@@ -7,9 +7,9 @@
 //
 //   namespace tenon::TENON_TARGET {
 //   struct Silu {
-//     template <class V> TENON_HD static V value(V x) { return x * sigmoid_(x); }
-//     template <class V> TENON_HD static V derivative_x(V x) { ... }     // from the input, or
-//     template <class V> TENON_HD static V derivative_y(V y) { ... }     // from the output
+//     template <class V> TENON_FN static V value(V x) { return x * sigmoid_(x); }
+//     template <class V> TENON_FN static V derivative_x(V x) { ... }     // from the input, or
+//     template <class V> TENON_FN static V derivative_y(V y) { ... }     // from the output
 //   };
 //   }
 //   namespace tenon { TENON_UNARY(Silu, silu) }

@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 struct Abs {
   static constexpr double apart = 0.05;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return abs_(x);
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     return select_(x > 0, V(1), select_(x < 0, V(-1), V(0)));
   }
 };

@@ -9,7 +9,7 @@ namespace tenon::TENON_TARGET {
 struct AddRsqrt2 {
   static constexpr bool linear = true, symmetric = true;
   template <class V>
-  TENON_HD static V value(V a, V b) {
+  TENON_FN static V value(V a, V b) {
     return (a + b) * 0.70710678118654752440;
   }
   static Tensor grad_a(const Tensor& g, const Tensor&, const Tensor&) {

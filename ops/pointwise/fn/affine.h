@@ -9,11 +9,11 @@ struct Affine {
   static constexpr int args = 2;
   static constexpr double sample_a = 1.7, sample_b = -0.3;
   template <class V, class S>
-  TENON_HD static V value(V x, S a, S b) {
+  TENON_FN static V value(V x, S a, S b) {
     return x * a + b;
   }
   template <class V, class S>
-  TENON_HD static V derivative_x(V, S a, S) {
+  TENON_FN static V derivative_x(V, S a, S) {
     return V(a);
   }
   static Tensor derivative_graph(const Tensor& x, double a, double) {

@@ -9,11 +9,11 @@ struct Clamp {
   static constexpr int args = 2;
   static constexpr double apart = 0.05, sample_a = -0.81, sample_b = 0.63;
   template <class V, class S>
-  TENON_HD static V value(V x, S a, S b) {
+  TENON_FN static V value(V x, S a, S b) {
     return min_(max_(x, V(a)), V(b));
   }
   template <class V, class S>
-  TENON_HD static V derivative_x(V x, S a, S b) {
+  TENON_FN static V derivative_x(V x, S a, S b) {
     return select_(x >= a, select_(x <= b, V(1), V(0)), V(0));
   }
 };

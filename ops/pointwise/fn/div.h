@@ -9,7 +9,7 @@ namespace tenon::TENON_TARGET {
 struct Div {
   static constexpr double low = 0.4, high = 2.5;
   template <class V>
-  TENON_HD static V value(V a, V b) {
+  TENON_FN static V value(V a, V b) {
     return a / b;
   }
   static Tensor grad_a(const Tensor& g, const Tensor&, const Tensor& b) {

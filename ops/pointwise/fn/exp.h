@@ -7,11 +7,11 @@ namespace tenon::TENON_TARGET {
 // e^x.
 struct Exp {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return exp_(x);
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return y;
   }
   static Tensor derivative_graph(const Tensor& y, double, double) { return y; }

@@ -8,7 +8,7 @@ namespace tenon::TENON_TARGET {
 struct Le {
   static constexpr bool ints = true, compares = true;
   template <class S>
-  TENON_HD static bool value(S a, S b) {
+  TENON_FN static bool value(S a, S b) {
     return a <= b;
   }
 };

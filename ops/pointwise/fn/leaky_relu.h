@@ -9,11 +9,11 @@ struct LeakyRelu {
   static constexpr int args = 1;
   static constexpr double apart = 0.05, sample_a = 0.2;
   template <class V, class S>
-  TENON_HD static V value(V x, S a) {
+  TENON_FN static V value(V x, S a) {
     return select_(x > 0, x, x * a);
   }
   template <class V, class S>
-  TENON_HD static V derivative_x(V x, S a, S) {
+  TENON_FN static V derivative_x(V x, S a, S) {
     return select_(x > 0, V(1), V(a));
   }
 };

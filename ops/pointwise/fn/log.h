@@ -9,11 +9,11 @@ namespace tenon::TENON_TARGET {
 struct Log {
   static constexpr double low = 0.2, high = 3;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return log_(x);
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     return 1 / x;
   }
   static Tensor derivative_graph(const Tensor& x, double, double) { return graph::reciprocal(x); }

@@ -10,7 +10,7 @@ struct Maximum {
   static constexpr bool ints = true;
   static constexpr double apart = 0.02;
   template <class V>
-  TENON_HD static V value(V a, V b) {
+  TENON_FN static V value(V a, V b) {
     return max_(a, b);
   }
   static Tensor grad_a(const Tensor& g, const Tensor& a, const Tensor& b) {

@@ -2,7 +2,6 @@
 
 #include "ops/pointwise/binary.h"
 #include "ops/pointwise/graph.h"
-#include "ops/pointwise/graph.h"
 
 namespace tenon::TENON_TARGET {
 
@@ -10,7 +9,7 @@ namespace tenon::TENON_TARGET {
 struct Mul {
   static constexpr bool ints = true;
   template <class V>
-  TENON_HD static V value(V a, V b) {
+  TENON_FN static V value(V a, V b) {
     return a * b;
   }
   static Tensor grad_a(const Tensor& g, const Tensor&, const Tensor& b) { return graph::mul(g, b); }

@@ -7,11 +7,11 @@ namespace tenon::TENON_TARGET {
 // -x.
 struct Neg {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return -x;
   }
   template <class V>
-  TENON_HD static V derivative_x(V) {
+  TENON_FN static V derivative_x(V) {
     return V(-1);
   }
   static Tensor derivative_graph(const Tensor& x, double, double) {

@@ -10,11 +10,11 @@ struct Pow {
   static constexpr int args = 1;
   static constexpr double low = 0.3, high = 2.5, sample_a = 1.7;
   template <class V, class S>
-  TENON_HD static V value(V x, S a) {
+  TENON_FN static V value(V x, S a) {
     return pow_(x, V(a));
   }
   template <class V, class S>
-  TENON_HD static V derivative_x(V x, S a, S) {
+  TENON_FN static V derivative_x(V x, S a, S) {
     return a * pow_(x, V(a - 1));
   }
   static Tensor derivative_graph(const Tensor& x, double a, double) {

@@ -11,13 +11,13 @@ struct QuantizeTanh {
   static constexpr bool straight_through = true;
   static constexpr double apart = 0.05, sample_a = 4;
   template <class V, class S>
-  TENON_HD static V value(V x, S a) {
+  TENON_FN static V value(V x, S a) {
     const V top = V(a - 1);
     const V k = floor_((tanh_(x) + 1) * 0.5f * top + 0.5f);
     return min_(max_(k, V(0)), top) * (2 / top) - 1;
   }
   template <class V, class S>
-  TENON_HD static V derivative_x(V x, S, S) {
+  TENON_FN static V derivative_x(V x, S, S) {
     const V t = tanh_(x);
     return 1 - t * t;
   }

@@ -9,11 +9,11 @@ namespace tenon::TENON_TARGET {
 struct Reciprocal {
   static constexpr double low = 0.4, high = 3;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return 1 / x;
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return -y * y;
   }
   static Tensor derivative_graph(const Tensor& y, double, double) {

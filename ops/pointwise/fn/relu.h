@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 struct Relu {
   static constexpr double apart = 0.05;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return max_(x, V(0));
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return select_(y > 0, V(1), V(0));
   }
 };

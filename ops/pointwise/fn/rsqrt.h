@@ -9,11 +9,11 @@ namespace tenon::TENON_TARGET {
 struct Rsqrt {
   static constexpr double low = 0.3, high = 3;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return 1 / sqrt_(x);
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return -0.5f * y * y * y;
   }
   static Tensor derivative_graph(const Tensor& y, double, double) {

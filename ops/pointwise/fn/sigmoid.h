@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 // 1 / (1 + e^-x).
 struct Sigmoid {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return sigmoid_(x);
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return y * (1 - y);
   }
   static Tensor derivative_graph(const Tensor& y, double, double) {

@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 // x sigmoid(x) (Hendrycks and Gimpel, arXiv 1606.08415, where it is called SiLU).
 struct Silu {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return x * sigmoid_(x);
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     const V s = sigmoid_(x);
     return s * (1 + x * (1 - s));
   }

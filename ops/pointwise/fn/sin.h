@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 struct Sin {
   static constexpr double low = -6, high = 6;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return sin_(x);
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     return cos_(x);
   }
 };

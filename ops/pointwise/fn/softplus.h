@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 // log(1 + e^x), without overflow.
 struct Softplus {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return max_(x, V(0)) + log1p_(exp_(-abs_(x)));
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     return sigmoid_(x);
   }
   static Tensor derivative_graph(const Tensor& x, double, double) { return graph::sigmoid(x); }

@@ -9,11 +9,11 @@ namespace tenon::TENON_TARGET {
 struct Sqrt {
   static constexpr double low = 0.2, high = 3;
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return sqrt_(x);
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return 0.5f / y;
   }
   static Tensor derivative_graph(const Tensor& y, double, double) {

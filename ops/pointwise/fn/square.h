@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 // x^2.
 struct Square {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return x * x;
   }
   template <class V>
-  TENON_HD static V derivative_x(V x) {
+  TENON_FN static V derivative_x(V x) {
     return x + x;
   }
   static Tensor derivative_graph(const Tensor& x, double, double) { return graph::affine(x, 2, 0); }

@@ -9,7 +9,7 @@ namespace tenon::TENON_TARGET {
 struct Sub {
   static constexpr bool ints = true, linear = true;
   template <class V>
-  TENON_HD static V value(V a, V b) {
+  TENON_FN static V value(V a, V b) {
     return a - b;
   }
   static Tensor grad_a(const Tensor& g, const Tensor&, const Tensor&) { return g; }

@@ -8,11 +8,11 @@ namespace tenon::TENON_TARGET {
 // Hyperbolic tangent.
 struct Tanh {
   template <class V>
-  TENON_HD static V value(V x) {
+  TENON_FN static V value(V x) {
     return tanh_(x);
   }
   template <class V>
-  TENON_HD static V derivative_y(V y) {
+  TENON_FN static V derivative_y(V y) {
     return 1 - y * y;
   }
   static Tensor derivative_graph(const Tensor& y, double, double) {
