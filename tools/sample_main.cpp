@@ -167,7 +167,7 @@ int run_sampling(int argc, char** argv) {
 
   const int size = static_cast<int>(config.model.resolution);
   const int channels = static_cast<int>(config.model.channels);
-  const std::map<std::string, std::string> text = {
+  std::map<std::string, std::string> text = {
       {"checkpoint", choice.path.string()}, {"seeds", s.seeds}, {"solver", how}};
   fs::create_directories(s.out);
   const fs::path grid = fs::path(s.out) / "samples.png";
@@ -182,6 +182,7 @@ int run_sampling(int argc, char** argv) {
     for (size_t i = 0; i < seeds.size(); ++i) {
       const std::vector<uint8_t> one(pixels.begin() + static_cast<int64_t>(i * bytes),
                                      pixels.begin() + static_cast<int64_t>((i + 1) * bytes));
+      text["seeds"] = std::to_string(seeds[i]);
       const fs::path png = fs::path(s.out) / fmt::format("{:06}.png", seeds[i]);
       run::write_grid(png, run::make_grid(one, 1, size, size, channels, 1), text);
     }

@@ -1,8 +1,10 @@
 #include "models/qac/song_unet.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "autograd/engine.h"
 #include "ops/ops.h"
 
 namespace tenon::qac {
@@ -241,9 +243,18 @@ Tensor SongUNet::forward(const Tensor& input, const Tensor& noise, const Tensor&
   const Tensor emb = embed(noise, labels, augment);
   Tensor x = channels_last(input), aux = x;
   std::vector<Tensor> skips;
-  uint64_t block = 0;
+  uint64_t count = 0;
+  const auto run = [&](const UNetBlock& block, const Tensor& in) {
+    const RngKey mine = key.fold(count++);
+    if (!config_.recompute) return block.forward(in, emb, mine);
+    return checkpoint(
+        [&block, mine](std::span<const Tensor> i) -> TensorVec {
+          return {block.forward(i[0], i[1], mine)};
+        },
+        std::array{in, emb})[0];
+  };
   for (const EncoderStage& stage : encoder_) {
-    x = stage.conv ? stage.conv->forward(x) : stage.block->forward(x, emb, key.fold(block++));
+    x = stage.conv ? stage.conv->forward(x) : run(*stage.block, x);
     if (stage.residual) x = aux = add_rsqrt2(x, stage.residual->forward(aux));
     skips.push_back(x);
   }
@@ -252,7 +263,7 @@ Tensor SongUNet::forward(const Tensor& input, const Tensor& noise, const Tensor&
       x = concat({x, skips.back()}, 1);
       skips.pop_back();
     }
-    x = stage.block->forward(x, emb, key.fold(block++));
+    x = run(*stage.block, x);
   }
   return aux_conv_->forward(aux_norm_->forward_silu(x));
 }

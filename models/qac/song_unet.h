@@ -21,6 +21,7 @@ struct SongUNetConfig {
   int64_t num_blocks = 4;
   std::vector<int64_t> attn_resolutions = {16};
   double dropout = 0.13;
+  bool recompute = false;  // blocks run again in backward instead of keeping their activations
   // DDPM++: positional, 1, standard, {1, 1}. NCSN++: fourier, 2, residual, {1, 3, 3, 1}.
   std::string embedding_type = "positional";
   int64_t channel_mult_noise = 1;

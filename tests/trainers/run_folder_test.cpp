@@ -190,7 +190,7 @@ TEST_CASE("run resume: settings that differ stop it, unless they may") {
   };
   CHECK(again({"--resume"}) == 64);
   CHECK(again({"--steps", "200", "--threads", "1", "--micro-batch", "2", "--keep", "9",
-               "--max-time", "1h", "--eval-every", "5", "--log-every", "1", "--device", "cpu"}) ==
+               "--max-time", "1h", "--sample-every", "5", "--log-every", "1", "--device", "cpu"}) ==
         64);
   REQUIRE_ERROR(again({"--batch", "32", "--seed", "3"}), ErrorKind::Usage,
                 "2 settings differ from those of 0001-qac-a");

@@ -15,6 +15,9 @@ namespace {
 
 using run::Phase;
 
+// Steps without an update in a row after which there is no hope.
+constexpr int kMaxSkipped = 20;
+
 // When something that recurs every so many steps or seconds is due.
 class Due {
  public:
@@ -60,29 +63,28 @@ StepResult gradients(Task& task, const nn::FlatParameters& parameters, const dat
 
 // The loss or a gradient is not finite: finds out where it began and throws.
 [[noreturn]] void report_nonfinite(Task& task, const nn::FlatParameters& parameters,
-                                   const data::Batch& batch, int64_t step) {
+                                   const data::Batch& batch, int64_t step, int64_t saved_step) {
   std::string samples;
   for (int64_t i = 0; i < std::min<int64_t>(batch.size, 8); ++i)
     samples += fmt::format("{}{}", i ? "," : "", batch.indices[static_cast<size_t>(i)]);
-  std::string where = "no tensor of the forward pass is bad";
-  for (const auto& [name, p] : task.model().named())
-    if (!all_finite(p->tensor())) {
+  std::string where;
+  for (const auto& [name, p] : task.model().named_parameters())
+    if (where.empty() && !all_finite(p->tensor()))
       where = fmt::format("first bad tensor: weight {}", name);
-      throw_error(ErrorKind::NonFinite, "loss is not finite at step {} (sample ids {}...): {}",
-                  step, samples, where);
-    }
   try {
     const FiniteCheck on;
     const NoGrad off;
-    task.loss_sum({batch, 0, batch.size});
+    if (where.empty()) task.loss_sum({batch, 0, batch.size});
   } catch (const Error& e) {
     where = e.message();
   }
+  if (where.empty()) where = "no tensor of the forward pass is bad";
   for (const auto& e : parameters.entries())
     if (!all_finite(parameters.view(parameters.gradients(), e))) {
       where += fmt::format("; first bad gradient: {}", e.name);
       break;
     }
+  if (saved_step >= 0) where += fmt::format(". Last good checkpoint: step {}", saved_step);
   throw_hint(ErrorKind::NonFinite, "a lower --lr, or look at these samples",
              "loss is not finite at step {} (sample ids {}...): {}", step, samples, where);
 }
@@ -118,6 +120,7 @@ Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optim
   };
 
   data::Batch first;
+  int skipped = 0;  // in a row
   while (state.step < o.total_steps) {
     const auto start = run::Meters::Clock::now();
     const data::Batch* batch;
@@ -135,14 +138,21 @@ Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optim
     {
       const auto scope = meters.measure(Phase::Optimizer);
       norm = optimizer.gradient_norm();
-      if (!std::isfinite(result.loss_sum) ||
-          (!std::isfinite(norm) && !optimizer.replaces_nonfinite()))
-        report_nonfinite(task, parameters, *batch, state.step);
-      optimizer.step(lr, o.ema_beta(state.samples));
+      const bool finite =
+          std::isfinite(result.loss_sum) && (std::isfinite(norm) || optimizer.replaces_nonfinite());
+      skipped = finite ? 0 : skipped + 1;
+      if (skipped > (o.skip_nonfinite ? kMaxSkipped : 0))
+        report_nonfinite(task, parameters, *batch, state.step, saved_step);
+      if (finite) {
+        optimizer.step(lr, o.ema_beta(state.samples));
+        meters.add_loss(result.loss_sum, result.weight);
+      } else {
+        session.record(run::Record("warn", state.step)
+                           .add("text", std::string("not finite: step without an update")));
+      }
     }
     ++state.step;
     state.samples += o.batch;
-    meters.add_loss(result.loss_sum, result.weight);
     meters.add_step(o.batch, run::Meters::seconds_since(start));
 
     run::ProgressLine line;
@@ -158,6 +168,8 @@ Outcome train(Task& task, const nn::FlatParameters& parameters, Optimizer& optim
 
     const bool asked = stop.take_save_request();
     if (stop.stop()) {
+      // A limit of time is the chosen end of a training; a signal leaves little time.
+      if (stop.reason() == "--max-time" && !o.evaluate_every.never()) evaluate(true);
       save();
       checkpointer.wait();
       return Outcome::Stopped;

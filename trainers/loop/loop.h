@@ -18,6 +18,7 @@ struct LoopOptions {
   config::Interval save_every;      // never: at the end only
   config::Interval evaluate_every;  // never: not at the end either
   bool overfit_batch = false;
+  bool skip_nonfinite = false;  // no update where loss or gradient are not finite, instead of ending
 };
 
 enum class Outcome { Done, Stopped };

@@ -9,8 +9,7 @@ struct OptimizerConfig {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0;
   bool decoupled = false;  // AdamW
-  // Non-finite gradients: "stop" (an error names them) or "replace" (NaN by 0, infinities by 1e5,
-  // as EDM does).
+  // Replace NaN in gradients by 0, infinities by 1e5 (EDM); else the loop decides about them.
   bool replace_nonfinite = false;
 };
 

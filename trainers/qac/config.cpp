@@ -245,6 +245,7 @@ ModelConfig model_config(const Config& c) {
     u.encoder_type = "residual";
     u.resample_filter = {1, 3, 3, 1};
   }
+  u.recompute = c.common.train.recompute == "blocks";
   m.condition = c.method.condition;
   m.encoder.width = c.method.encoder_width;
   m.encoder.mults = c.method.encoder_mults;
@@ -271,7 +272,8 @@ data::SourceOptions source_options(const Config& c) {
   o.max_size = c.data.max_size;
   o.seed = static_cast<uint64_t>(c.common.train.seed);
   o.mirror = c.data.xflip;
-  o.use_labels = false;
+  // Nothing reads them here, but a label file that does not fit its pictures tells of damage.
+  o.use_labels = true;
   return o;
 }
 

@@ -1,11 +1,15 @@
 // tenon-train-qac: trains a QAC model from the command line.
+#include <fmt/ranges.h>
+
 #include <cstdio>
 
+#include "autograd/engine.h"
 #include "core/config/program.h"
 #include "core/memory/allocator.h"
 #include "core/memory/process.h"
 #include "core/simd/parallel.h"
 #include "models/nn/state.h"
+#include "ops/ops.h"
 #include "trainers/loop/loop.h"
 #include "trainers/qac/task.h"
 #include "trainers/run/session.h"
@@ -36,7 +40,16 @@ loop::LoopOptions loop_options(const qac::Config& c, int64_t total) {
   o.save_every = c.common.save.every;
   o.evaluate_every = c.common.eval.sample_every;
   o.overfit_batch = c.common.train.overfit_batch;
+  o.skip_nonfinite = c.common.train.nan == "skip";
   return o;
+}
+
+void print_model(const nn::Module& model) {
+  for (const auto& [name, p] : model.named())
+    fmt::print("{:<56} {:<18} {}\n", name,
+               fmt::format("[{}]", fmt::join(p->tensor().sizes(), ", ")),
+               p->trainable() ? "" : "buffer");
+  fmt::print("{} parameters\n", model.parameter_count());
 }
 
 int run_training(int argc, char** argv) {
@@ -53,11 +66,15 @@ int run_training(int argc, char** argv) {
   const data::SourcePtr source = data::open_source(c.common.data.path, qac::source_options(c));
   const int64_t total = run::total_steps(c.common, c.common.train.batch, source->size());
   qac::TrainTask task(c, source);
+  if (c.common.call.print_model) {
+    print_model(task.model());
+    return 0;
+  }
   const nn::FlatParameters parameters(task.model());
   loop::Optimizer optimizer(parameters, {.beta1 = c.optim.beta1,
                                          .beta2 = c.optim.beta2,
                                          .eps = c.optim.eps,
-                                         .replace_nonfinite = c.common.train.nan == "skip"});
+                                         .replace_nonfinite = c.common.train.nan == "replace"});
   loop::TrainState state;
   state.seed = static_cast<uint64_t>(c.common.train.seed);
   check(!(plan->resume && !c.common.train.init_from.empty()), ErrorKind::Usage,
@@ -75,7 +92,8 @@ int run_training(int argc, char** argv) {
   prefetch.on_skip = [](const std::string& text) {
     std::fprintf(stderr, "warning: skipped %s\n", text.c_str());
   };
-  data::Prefetcher data(source, data::Sampler(source->size(), state.seed), prefetch, state.step);
+  data::Prefetcher data(source, data::Sampler(source->size(), state.seed), prefetch,
+                        c.common.train.overfit_batch ? 0 : state.step);
   const std::string precision = c.common.device.precision == "bf16" ? "bf16" : "f32";
   const std::optional<Autocast> autocast =
       precision == "bf16" ? std::optional<Autocast>(std::in_place, DType::bf16) : std::nullopt;
@@ -83,11 +101,16 @@ int run_training(int argc, char** argv) {
   if (c.common.call.dry_run) {
     const data::Batch& batch = data.next();
     const int64_t micro = c.common.train.micro_batch.value_or(batch.size);
-    const double loss =
-        task.loss_sum({batch, 0, std::min(micro, batch.size)}).item() / static_cast<double>(micro);
+    const loop::BatchPart part{batch, 0, std::min(micro, batch.size)};
+    parameters.begin_gradients();
+    const Tensor mean = affine(task.loss_sum(part), 1 / task.weight(part), 0);
+    const double loss = mean.item();
+    backward(mean);
+    parameters.finish_gradients();
+    optimizer.step(0, 1);
     std::printf(
         "data        %s\nmodel       %lld parameters\nsteps       %lld of %lld images\n"
-        "first loss  %.4g\nmemory      %s after one step forward\n",
+        "first loss  %.4g\nmemory      %s after one step\n",
         source->info().description.c_str(), static_cast<long long>(task.model().parameter_count()),
         static_cast<long long>(total), static_cast<long long>(c.common.train.batch), loss,
         format_bytes(peak_resident_bytes()).c_str());
@@ -107,8 +130,14 @@ int run_training(int argc, char** argv) {
                                    .keep = static_cast<int>(c.common.save.keep),
                                    .keep_every = c.common.save.keep_every,
                                    .config = plan->command.printed_config(false)});
-  const loop::Outcome outcome = loop::train(task, parameters, optimizer, data, state, checkpointer,
-                                            session, stop, loop_options(c, total));
+  loop::Outcome outcome;
+  try {
+    outcome = loop::train(task, parameters, optimizer, data, state, checkpointer, session, stop,
+                          loop_options(c, total));
+  } catch (const Error& e) {
+    session.finish("failed", e.message(), exit_code(e.kind()));
+    throw;
+  }
   if (outcome == loop::Outcome::Stopped) {
     session.finish("stopped", stop.reason(), exit_code(ErrorKind::Stopped));
     return stop.leave();

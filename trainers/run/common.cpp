@@ -17,12 +17,6 @@ void describe(config::Table& t, Common& c) {
          .help = "images: folder, zip, IDX or CIFAR files; generated:N for random ones",
          .path = true,
          .common = true});
-  t.add(c.data.eval_path, {.key = "data.eval_path",
-                           .flag = "eval-data",
-                           .meta = "PATH",
-                           .help = "data for evaluation",
-                           .path = true,
-                           .resumable = true});
   t.add(c.data.format, {.key = "data.format",
                         .flag = "data-format",
                         .meta = "NAME",
@@ -108,12 +102,14 @@ void describe(config::Table& t, Common& c) {
                             .help = "start from these weights, with nothing else restored",
                             .path = true,
                             .resumable = true});
-  t.add(c.train.nan, {.key = "train.nan",
-                      .flag = "nan",
-                      .meta = "WHAT",
-                      .help = "when a loss or gradient is not finite",
-                      .choices = {"stop", "skip"},
-                      .resumable = true});
+  t.add(c.train.nan,
+        {.key = "train.nan",
+         .flag = "nan",
+         .meta = "WHAT",
+         .help = "when a loss or gradient is not finite: end, leave out the update, or "
+                 "put numbers in the gradient (NaN: 0, infinity: 1e5)",
+         .choices = {"stop", "skip", "replace"},
+         .resumable = true});
   t.add(c.train.recompute, {.key = "train.recompute",
                             .flag = "recompute",
                             .meta = "WHAT",
@@ -122,21 +118,18 @@ void describe(config::Table& t, Common& c) {
                             .resumable = true});
   t.add(c.train.deterministic, {.key = "train.deterministic",
                                 .flag = "deterministic",
-                                .help = "only implementations with the same bits every time"});
+                                .help = "only implementations with the same bits every time; all "
+                                        "of those for the CPU are"});
   t.add(c.train.overfit_batch, {.key = "train.overfit_batch",
                                 .flag = "overfit-batch",
                                 .help = "train on the first batch only, to see the loss fall"});
 
   t.group("evaluation and samples");
-  t.add(c.eval.every, {.key = "eval.every",
-                       .flag = "eval-every",
-                       .meta = "WHEN",
-                       .help = "steps (500, 10k) or time (30m) between evaluations",
-                       .resumable = true});
   t.add(c.eval.sample_every, {.key = "eval.sample_every",
                               .flag = "sample-every",
                               .meta = "WHEN",
-                              .help = "between sample grids",
+                              .help = "steps (500, 10k) or time (30m) between evaluations and "
+                                      "sample grids; never: none, not even at the end",
                               .resumable = true,
                               .common = true});
 
@@ -228,7 +221,6 @@ void describe(config::Table& t, Common& c) {
                        .help = "colours on a terminal",
                        .choices = {"auto", "always", "never"}});
   t.add(c.call.quiet, {.flag = "quiet", .help = "only warnings and errors", .letter = 'q'});
-  t.add(c.call.verbose, {.flag = "verbose", .help = "more lines", .letter = 'v'});
 }
 
 std::int64_t total_steps(const Common& c, std::int64_t per_step, std::int64_t samples,

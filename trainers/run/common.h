@@ -13,7 +13,7 @@ namespace tenon::run {
 
 struct Common {
   struct {
-    std::string path, eval_path;
+    std::string path;
     std::string format = "auto";
     std::int64_t workers = 2;
     std::string on_bad_sample = "stop";  // or skip:N
@@ -33,7 +33,6 @@ struct Common {
     bool overfit_batch = false;
   } train;
   struct {
-    config::Interval every{};
     config::Interval sample_every{};
   } eval;
   struct {
@@ -53,7 +52,7 @@ struct Common {
   struct {
     std::string out = "runs", run_dir, name, resume;
     std::vector<std::string> allow_change;
-    bool dry_run = false, print_model = false, quiet = false, verbose = false;
+    bool dry_run = false, print_model = false, quiet = false;
     std::string progress = "auto", color = "auto";
   } call;
 };

@@ -178,8 +178,8 @@ std::optional<double> Session::seconds_left(std::int64_t step) const {
     if (every.steps > 0) return static_cast<double>((status_.total - step) / every.steps);
     return every.seconds > 0 ? std::floor(*steps / every.seconds) : 0.0;
   };
-  const double evaluations = std::max(due(common_.eval.every), due(common_.eval.sample_every));
-  return meters_.seconds_left(step, status_.total, evaluations, due(common_.save.every));
+  return meters_.seconds_left(step, status_.total, due(common_.eval.sample_every),
+                              due(common_.save.every));
 }
 
 bool Session::step_done(ProgressLine line, const Record& more) {
