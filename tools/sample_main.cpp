@@ -161,6 +161,7 @@ int run_sampling(int argc, char** argv) {
                              : qac::solver_levels(sampling.solver, sampling.nfe);
   const std::string how = qac::describe(sampling.solver, sampling.grid, levels);
   std::fprintf(stderr, "%zu images, %s\n", seeds.size(), how.c_str());
+  io::make_folders(s.out);
   run::StopRequest stop;
   const auto pixels = qac::sample(model, codes, seeds, sampling,
                                   [&](int64_t, const Tensor&) { return !stop.stop(); });
@@ -169,7 +170,6 @@ int run_sampling(int argc, char** argv) {
   const int channels = static_cast<int>(config.model.channels);
   std::map<std::string, std::string> text = {
       {"checkpoint", choice.path.string()}, {"seeds", s.seeds}, {"solver", how}};
-  fs::create_directories(s.out);
   const fs::path grid = fs::path(s.out) / "samples.png";
   run::write_grid(grid,
                   run::make_grid(pixels, static_cast<int>(seeds.size()), size, size, channels,

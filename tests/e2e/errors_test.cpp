@@ -32,9 +32,17 @@ void refused(const TempDir& dir, const char* program, const Words& words, ErrorK
 }
 
 void refused(const TempDir& dir, const Words& words, ErrorKind kind, const std::string& part) {
-  Words all = tiny({"--steps", "2", "--run-dir", dir / "refused"});
+  // Some damage is found by the first step only: a folder may be left.
+  static int count = 0;
+  Words all = tiny({"--steps", "2", "--run-dir", dir / fmt::format("refused-{}", count++)});
   all.insert(all.end(), words.begin(), words.end());
   refused(dir, "tenon-train-qac", all, kind, part);
+}
+
+bool no_run_in(const TempDir& dir) {
+  for (const auto& entry : fs::directory_iterator(dir.path()))
+    if (entry.path().filename().string().starts_with("refused")) return false;
+  return true;
 }
 
 void refused_data(const TempDir& dir, const fs::path& data, const std::string& part) {
@@ -107,7 +115,7 @@ TEST_CASE("bad words are found before anything is done") {
   usage({"--config", dir.write("a.json", R"({"optim": {"learning_rate": 1}})")}, "optim.lr");
   usage({"--config", dir.write("b.json", R"({"optim": {"lr": 1, "lr": 2}})")}, "lr");
   usage({"--config", dir.write("c.json", "{\"optim\": ")}, "c.json");
-  CHECK_FALSE(fs::exists(dir / "refused"));
+  CHECK(no_run_in(dir));
   refused(dir, "tenon-sample", {"--sedes", "1"}, ErrorKind::Usage, "--seeds");
   refused(dir, "tenon-sample", {}, ErrorKind::Usage, "--ckpt");
 }
@@ -115,7 +123,7 @@ TEST_CASE("bad words are found before anything is done") {
 TEST_CASE("a device that is not there ends with 6") {
   const TempDir dir;
   refused(dir, {"--device", "cuda"}, ErrorKind::Device, "cuda");
-  CHECK_FALSE(fs::exists(dir / "refused"));
+  CHECK(no_run_in(dir));
 }
 
 TEST_CASE("data that is missing or damaged ends with 3") {
@@ -167,7 +175,7 @@ TEST_CASE("a damaged sample may be skipped") {
   const io::ByteBuffer picture = png(8);
   std::vector<std::pair<std::string, io::ByteBuffer>> entries;
   for (int i = 0; i < 12; ++i) entries.emplace_back(fmt::format("{}.png", 10 + i), picture);
-  entries[5].second.resize(picture.size() / 2);
+  for (const size_t bad : {5, 8}) entries[bad].second.resize(picture.size() / 2);
   io::write_zip(dir / "some.zip", entries);
   const auto with = [&](const char* limit) {
     return run(dir.path(), "tenon-train-qac",

@@ -43,12 +43,15 @@ Running::Running(const fs::path& folder, const std::string& program, const Words
   all.insert(all.end(), words.begin(), words.end());
   std::vector<std::string> variables = environment();
   const std::vector<char*> argv = pointers(all), envp = pointers(variables);
+  const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int err = open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   pid_ = fork();
-  if (pid_ < 0) throw std::runtime_error("cannot fork");
-  if (pid_ > 0) return;
-  const int in = open("/dev/null", O_RDONLY);
-  const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  const int err = open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (pid_ != 0) {
+    for (const int file : {in, out, err}) close(file);
+    if (pid_ < 0) throw std::runtime_error("cannot fork");
+    return;
+  }
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(126);
   execve(argv[0], argv.data(), envp.data());
   _exit(127);

@@ -47,11 +47,11 @@ TEST_CASE("resume: auto finds the newest run and a path takes an older checkpoin
   CHECK_FALSE(std::filesystem::exists(checkpoint(first, 9)));
 }
 
-TEST_CASE("resume: the number of threads and workers may change") {
+TEST_CASE("resume: the number of workers may change") {
   const TempDir dir;
   const std::string a = dir / "a", b = dir / "b";
   train(dir, {"--steps", "6", "--run-dir", a});
-  train(dir, {"--steps", "3", "--run-dir", b, "--threads", "2", "--workers", "1"});
-  train(dir, {"--steps", "6", "--run-dir", b, "--threads", "1", "--workers", "3", "--resume"});
+  train(dir, {"--steps", "3", "--run-dir", b, "--workers", "1"});
+  train(dir, {"--steps", "6", "--run-dir", b, "--workers", "3", "--resume"});
   CHECK(different_file(checkpoint(a, 6), checkpoint(b, 6)) == "");
 }

@@ -23,7 +23,6 @@ Words long_run(const fs::path& folder) {
 // Starts a training, sends the signal after its first checkpoint, and returns how it ended.
 Ended interrupted(const TempDir& dir, const fs::path& folder, int signal) {
   Running training(dir.path(), "tenon-train-qac", long_run(folder));
-  INFO(training.err());
   REQUIRE(training.wait_for_file(folder / "checkpoints" / "latest"));
   training.send(signal);
   return training.wait();
