@@ -109,9 +109,7 @@ void copy_values(const Tensor& src, const Tensor& dst) {
 }
 
 Metas Cast::infer(const Attrs& a, Inputs in) {
-  TensorMeta meta = like(in[0], a.dtype);
-  if (in[0].is_dense() && !in[0].is_contiguous()) meta.strides = in[0].strides();
-  return {meta};
+  return {dense_like(in[0], a.dtype)};
 }
 
 TensorVec Cast::backward(const Attrs&, const BackwardArgs& g) {

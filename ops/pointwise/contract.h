@@ -93,9 +93,7 @@ struct UnaryOp {
   static constexpr OpTraits traits = make_traits();
   static Metas infer(const Attrs&, Inputs in) {
     visit_float(in[0].dtype(), F::kName, [](auto) {});
-    TensorMeta meta = like(in[0]);
-    if (in[0].is_dense() && !in[0].is_contiguous()) meta.strides = in[0].strides();
-    return {meta};
+    return {dense_like(in[0], in[0].dtype())};
   }
   static TensorVec backward(const Attrs& a, const BackwardArgs& g) {
     const Tensor& saved = kFromX ? g.input(0) : g.output(0);
@@ -127,9 +125,7 @@ struct UnaryBackwardOp {
     visit_float(in[0].dtype(), F::kBackwardName, [](auto) {});
     check(in[0].sizes() == in[1].sizes(), ErrorKind::Usage, "{}: gradient {} for {}",
           F::kBackwardName, in[0].describe(), in[1].describe());
-    TensorMeta meta = like(in[1]);
-    if (in[1].is_dense() && !in[1].is_contiguous()) meta.strides = in[1].strides();
-    return {meta};
+    return {dense_like(in[1], in[1].dtype())};
   }
   static std::vector<Sample> samples() {
     std::vector<Sample> out = unary_samples<F>(2);
@@ -166,18 +162,13 @@ struct BinaryOp {
                  b.describe());
     check(is_float(a.dtype()) || (kInts && a.dtype() != DType::boolean), ErrorKind::Usage,
           "{}: dtype {} is not supported", F::kName, dtype_name(a.dtype()));
-    TensorMeta meta;
-    meta.dtype = kCompares ? DType::boolean : a.dtype();
-    if (a.sizes() == b.sizes()) {
-      meta.sizes = a.sizes();
-      if (!a.is_contiguous() && a.is_dense()) meta.strides = a.strides();
-      return {meta};
-    }
-    meta.sizes = broadcast_shape(a.sizes(), b.sizes(), F::kName);
-    const Tensor& full = a.sizes() == meta.sizes ? a : b;
-    if (full.sizes() == meta.sizes && !full.is_contiguous() && full.is_dense())
-      meta.strides = full.strides();
-    return {meta};
+    const DType dtype = kCompares ? DType::boolean : a.dtype();
+    // The memory order of a full-sized input, of one without gaps if there is one.
+    if (a.sizes() == b.sizes()) return {dense_like(a.is_dense() || !b.is_dense() ? a : b, dtype)};
+    Dims sizes = broadcast_shape(a.sizes(), b.sizes(), F::kName);
+    if (a.sizes() == sizes) return {dense_like(a, dtype)};
+    if (b.sizes() == sizes) return {dense_like(b, dtype)};
+    return {{std::move(sizes), dtype, {}}};
   }
   static TensorVec backward(const Attrs&, const BackwardArgs& g) {
     if constexpr (kCompares) {

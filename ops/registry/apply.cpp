@@ -373,8 +373,12 @@ size_t saved_bytes(const Tensor& output) {
   return op_node ? op_node->saved_bytes() : 0;
 }
 
-FiniteCheck::FiniteCheck() { ++t_finite_checks; }
-FiniteCheck::~FiniteCheck() { --t_finite_checks; }
+FiniteCheck::FiniteCheck() {
+  ++t_finite_checks;
+}
+FiniteCheck::~FiniteCheck() {
+  --t_finite_checks;
+}
 
 ApplyCounters apply_counters() {
   return {g_calls.load(), g_copies.load(), g_copy_bytes.load()};

@@ -80,6 +80,10 @@ using Metas = SmallVec<TensorMeta, 3>;
 // The meta of a tensor like t: its sizes, and its memory order if it is channels-last.
 TensorMeta like(const Tensor& t);
 TensorMeta like(const Tensor& t, DType dtype);
+// As like(), and where t has gaps (a slice) or another order of axes: without gaps, axes in t's
+// order. For ops that take any strides, so that a slice of a channels-last tensor stays
+// channels-last.
+TensorMeta dense_like(const Tensor& t, DType dtype);
 // Row-major, or channels-last when `order` is a channels-last tensor and sizes has rank 4.
 TensorMeta image_like(const Tensor& order, Dims sizes, DType dtype);
 

@@ -51,6 +51,25 @@ TensorMeta like(const Tensor& t) {
 TensorMeta like(const Tensor& t, DType dtype) {
   return {t.sizes(), dtype, t.is_channels_last() ? t.strides() : Dims{}};
 }
+TensorMeta dense_like(const Tensor& t, DType dtype) {
+  TensorMeta meta{t.sizes(), dtype, {}};
+  if (t.is_contiguous()) return meta;
+  SmallVec<size_t, 6> order;
+  for (size_t d = 0; d < t.sizes().size(); ++d) {
+    if (t.sizes()[d] != 1 && t.strides()[d] <= 0) return meta;  // broadcast: no order to keep
+    order.push_back(d);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return t.strides()[a] > t.strides()[b]; });
+  Dims strides(order.size());
+  int64_t step = 1;
+  for (size_t i = order.size(); i-- > 0;) {
+    strides[order[i]] = step;
+    step *= std::max<int64_t>(t.sizes()[order[i]], 1);
+  }
+  if (strides != contiguous_strides(t.sizes())) meta.strides = std::move(strides);
+  return meta;
+}
 TensorMeta image_like(const Tensor& order, Dims sizes, DType dtype) {
   Dims strides;
   if (sizes.size() == 4 && order.is_channels_last()) strides = channels_last_strides(sizes);
