@@ -18,10 +18,10 @@ struct AdamAttrs {
 };
 
 // Inputs: param, grad, m, v and ema (optional), one shape [n] and dtype; all but grad are changed.
-//   g = grad (+ weight_decay param)                       Kingma and Ba, arXiv 1412.6980, as
-//   PyTorch m = m + (1 - beta1) (g - m),  v = beta2 v + (1 - beta2) g^2 param = param (1 - lr
-//   weight_decay)                   decoupled: arXiv 1711.05101 param = param - lr / (1 -
-//   beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
+//   g = grad (+ weight_decay param)      Kingma and Ba, arXiv 1412.6980, as PyTorch has it
+//   m = m + (1 - beta1) (g - m),  v = beta2 v + (1 - beta2) g^2
+//   param = param (1 - lr weight_decay)  when decoupled, arXiv 1711.05101
+//   param = param - lr / (1 - beta1^step) m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 struct AdamStep {
   using Attrs = AdamAttrs;
   static constexpr OpTraits traits{.name = "adam_step",

@@ -4,9 +4,9 @@
 //     return config::program_main([&] {
 //       QacConfig c;                                   // holds a run::Common common
 //       config::Table table;
-//       describe(table, c);                            // run::describe(table, c.common) + own
-//       lines auto plan = run::plan(qac_program(), table, c.common, "qac", argc, argv); if (!plan)
-//       return 0;                           // --help, --print-config, ...
+//       describe(table, c);   // run::describe(table, c.common) and its own lines
+//       auto plan = run::plan(qac_program(), table, c.common, "qac", argc, argv);
+//       if (!plan) return 0;  // --help, --print-config, ...
 //       ... build model and data, check everything; --dry-run returns here ...
 //       run::StopRequest stop(c.common.train.max_time);
 //       run::Session session(*plan, c.common, "qac-cifar10-b512-f32", total_steps);
