@@ -165,6 +165,10 @@ int run_sampling(int argc, char** argv) {
   run::StopRequest stop;
   const auto pixels = qac::sample(model, codes, seeds, sampling,
                                   [&](int64_t, const Tensor&) { return !stop.stop(); });
+  if (stop.stop()) {
+    std::fprintf(stderr, "stopped by %s: no image is written\n", stop.reason().c_str());
+    return stop.leave();
+  }
 
   const int size = static_cast<int>(config.model.resolution);
   const int channels = static_cast<int>(config.model.channels);

@@ -82,6 +82,19 @@ TEST_CASE("--deterministic gives the same bits with several threads") {
   CHECK(different_file(checkpoint(dir / "a", 4), checkpoint(dir / "b", 4)) == "");
 }
 
+TEST_CASE("--precision bf16 trains every network") {
+  const TempDir dir;
+  for (const char* arch : {"ddpmpp", "ncsnpp"}) {
+    const Ended end = train(dir, dir / arch,
+                            {"--steps", "30", "--arch", arch, "--precision", "bf16",
+                             "--sample-every", "30", "--overfit-batch", "--dropout", "0"});
+    INFO(end.err);
+    REQUIRE(end.code == 0);
+    const auto lines = metrics(dir / arch, "train");
+    CHECK(double(lines.back().at("loss")) < 0.9 * double(lines.front().at("loss")));
+  }
+}
+
 TEST_CASE("--micro-batch may change on resume") {
   const TempDir dir;
   REQUIRE(train(dir, dir / "a", {"--steps", "3"}).code == 0);

@@ -85,6 +85,25 @@ TEST_CASE("stop: --max-time evaluates, saves and leaves with 75") {
   CHECK_FALSE(fs::is_empty(dir / "run/samples"));
 }
 
+TEST_CASE("stop: tenon-sample writes no half-made images") {
+  const TempDir dir;
+  const Ended trained =
+      run(dir.path(), "tenon-train-qac",
+          tiny({"--steps", "2", "--run-dir", dir / "run", "--sample-every", "2"}));
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  Running sampling(dir.path(), "tenon-sample",
+                   {"--ckpt", dir / "run", "--seeds", "0-2000", "--nfe", "500", "--out",
+                    dir / "images", "--threads", "1"});
+  REQUIRE(sampling.wait_for_file(dir / "images"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  sampling.send(SIGTERM);
+  const Ended end = sampling.wait();
+  INFO(end.err);
+  CHECK(end.code == 75);
+  CHECK(fs::is_empty(dir / "images"));
+}
+
 TEST_CASE("stop: kill -9 at random moments, while saving too, and every resume goes on bitwise") {
   const char* wanted = std::getenv("TENON_KILLS");
   const int kills = wanted ? std::atoi(wanted) : 8;
