@@ -45,7 +45,8 @@ void describe(config::Table& t, Common& c) {
   t.add(c.train.micro_batch, {.key = "train.micro_batch",
                               .flag = "micro-batch",
                               .meta = "N",
-                              .help = "samples a rank holds at once; same result, less memory",
+                              .help = "samples a rank holds at once: less memory; same step but "
+                                      "for batch statistics and rounding",
                               .min = 1,
                               .none = "auto",
                               .resumable = true,
