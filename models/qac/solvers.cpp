@@ -234,8 +234,8 @@ int64_t solver_levels(const SolverConfig& c, int64_t nfe) {
   check_config(c);
   for (int64_t n = c.name == "edm" ? 1 : 2; n <= nfe + 2; ++n)
     if (solver_nfe(c, n) == nfe && n >= 2) return n;
-  const bool odd = c.name == "edm";
-  throw_hint(ErrorKind::Usage, fmt::format("try --nfe {}", nfe + 1),
+  const bool odd = c.name == "edm";  // and at least 3
+  throw_hint(ErrorKind::Usage, fmt::format("try --nfe {}", nfe + (odd && nfe == 1 ? 2 : 1)),
              "solver {} cannot make {} network calls: it makes an {} number", c.name, nfe,
              odd ? "odd" : "even");
 }

@@ -35,6 +35,7 @@ Forced& forced() {
         const size_t eq = item.find('=');
         check(eq != std::string_view::npos, ErrorKind::Usage, "TENON_IMPL: '{}', want op=name",
               item);
+        find_op(item.substr(0, eq));  // an error where there is none
         made->by_op[std::string(item.substr(0, eq))] = item.substr(eq + 1);
         made->any = true;
         rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
@@ -359,6 +360,7 @@ TensorVec run_implementation(const OpInfo& op, const Implementation& impl, const
 }
 
 void force_implementation(std::string_view op, std::string_view implementation) {
+  find_op(op);
   const std::lock_guard lock(forced().mutex);
   if (implementation.empty())
     forced().by_op.erase(std::string(op));

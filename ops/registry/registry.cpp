@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/io/file.h"
 #include "ops/registry/op.h"
 
 namespace tenon {
@@ -42,7 +43,11 @@ std::vector<const OpInfo*> all_ops() {
 const OpInfo& find_op(std::string_view name) {
   const auto it = table().find(name);
   if (it != table().end() && it->second.infer) return it->second;
-  throw_error(ErrorKind::Usage, "there is no op '{}'", name);
+  std::vector<std::string> names;
+  for (const OpInfo* op : all_ops()) names.push_back(op->traits.name);
+  const std::string near = io::nearest_name(name, names);
+  throw_hint(ErrorKind::Usage, near.empty() ? "" : fmt::format("did you mean {}?", near),
+             "there is no op '{}'", name);
 }
 
 TensorMeta like(const Tensor& t) {

@@ -163,6 +163,7 @@ TEST_CASE("a solver, order, number of calls or grid that does not exist is refus
                 ErrorKind::Usage, "want bh1 or bh2");
   REQUIRE_ERROR(qac::solver_levels({.name = "heun"}, 5), ErrorKind::Usage, "try --nfe 6");
   REQUIRE_ERROR(qac::solver_levels({.name = "edm"}, 6), ErrorKind::Usage, "try --nfe 7");
+  REQUIRE_ERROR(qac::solver_levels({.name = "edm"}, 1), ErrorKind::Usage, "try --nfe 3");
   REQUIRE_ERROR(qac::sigma_grid(1, {}), ErrorKind::Usage, "want 2 or more");
   REQUIRE_ERROR(qac::sigma_grid(5, grid("cosine")), ErrorKind::Usage, "want polynomial");
   REQUIRE_ERROR(qac::sigma_grid(3, grid("explicit", {80, 90, 1})), ErrorKind::Usage,
