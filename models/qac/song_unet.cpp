@@ -58,7 +58,7 @@ Tensor ResampleConv::forward(const Tensor& x) const {
   if (fused_) {
     const Tensor wide = conv2d(x, weight_, {}, conv_window(1, kernel_ / 2 + pad));
     return add(fir_resample(wide, taps_, 1, 2, 0),
-               reshape(bias_, {1, bias_.tensor().size(0), 1, 1}));
+               reshape(cast(bias_, wide.dtype()), {1, bias_.tensor().size(0), 1, 1}));
   }
   Tensor h = x;
   if (resample_ == Resample::Up) h = fir_resample(h, taps_, 2, 1, pad);
@@ -86,10 +86,11 @@ UNetBlock::UNetBlock(Module* parent, std::string name, const UNetBlockConfig& c)
   }
 }
 
-Tensor UNetBlock::forward(const Tensor& x, const Tensor& emb, RngKey key) const {
+Tensor UNetBlock::forward(const Tensor& x, const Tensor& skip, const Tensor& emb,
+                          RngKey key) const {
   Tensor h = conv0_.forward(norm0_.forward_silu(x));
   h = norm1_.forward_silu(h, affine_.forward(emb), training() ? config_.dropout : 0, key);
-  h = add_rsqrt2(conv1_.forward(h), skip_ ? skip_->forward(x) : x);
+  h = add_rsqrt2(conv1_.forward(h), skip_ ? skip_->forward(skip) : skip);
   return config_.attention ? attend(h) : h;
 }
 
@@ -221,16 +222,17 @@ Tensor SongUNet::embed(const Tensor& noise, const Tensor& labels, const Tensor& 
   } else {
     e = positional_embedding(noise, config_.model_channels * config_.channel_mult_noise);
   }
+  // Under autocast the layers give another type than the sines.
+  const auto join = [&e](const Tensor& part) { e = add(cast(e, part.dtype()), part); };
   if (map_label_) {
     Tensor c = labels;
     if (!c.defined())
       c = Tensor::zeros({noise.size(0), config_.label_dim}, noise.dtype(), noise.device());
     check(c.rank() == 2 && c.size(1) == config_.label_dim, ErrorKind::Usage,
           "labels {} for a network of label_dim {}", c.describe(), config_.label_dim);
-    e = add(e,
-            map_label_->forward(affine(c, std::sqrt(static_cast<double>(config_.label_dim)), 0)));
+    join(map_label_->forward(affine(c, std::sqrt(static_cast<double>(config_.label_dim)), 0)));
   }
-  if (map_augment_ && augment.defined()) e = add(e, map_augment_->forward(augment));
+  if (map_augment_ && augment.defined()) join(map_augment_->forward(augment));
   return silu(map_layer1_->forward(silu(map_layer0_->forward(e))));
 }
 
@@ -247,11 +249,13 @@ Tensor SongUNet::forward(const Tensor& input, const Tensor& noise, const Tensor&
   const auto run = [&](const UNetBlock& block, const Tensor& in) {
     const RngKey mine = key.fold(count++);
     if (!config_.recompute) return block.forward(in, emb, mine);
+    // The block uses its input twice; given apart, the gradients are added in the order in which
+    // they are without recomputation, so that the results are the same bits.
     return checkpoint(
         [&block, mine](std::span<const Tensor> i) -> TensorVec {
-          return {block.forward(i[0], i[1], mine)};
+          return {block.forward(i[1], i[0], i[2], mine)};
         },
-        std::array{in, emb})[0];
+        std::array{in, in, emb})[0];
   };
   for (const EncoderStage& stage : encoder_) {
     x = stage.conv ? stage.conv->forward(x) : run(*stage.block, x);

@@ -64,7 +64,11 @@ class UNetBlock : public nn::Module {
  public:
   UNetBlock(Module* parent, std::string name, const UNetBlockConfig& config);
   // x [N, in, H, W], emb [N, emb]. `key` makes the dropout mask of this call.
-  Tensor forward(const Tensor& x, const Tensor& emb, RngKey key) const;
+  Tensor forward(const Tensor& x, const Tensor& emb, RngKey key) const {
+    return forward(x, x, emb, key);
+  }
+  // With the input of the skip path apart.
+  Tensor forward(const Tensor& x, const Tensor& skip, const Tensor& emb, RngKey key) const;
   int64_t out_channels() const { return config_.out; }
 
  private:
