@@ -181,9 +181,9 @@ void transform_weights(const Tiling& t, const T* w, int64_t stride_o, int64_t st
       });
 }
 
-// Memory of the calling thread that only grows. Two of them are in use at once.
+// Memory of the calling thread that only grows. Three of them are in use at once.
 float* temporary(int which, int64_t count) {
-  thread_local std::vector<float> memory[2];
+  thread_local std::vector<float> memory[3];
   auto& m = memory[which];
   if (static_cast<int64_t>(m.size()) < count) m = std::vector<float>(static_cast<size_t>(count));
   return m.data();
@@ -259,14 +259,15 @@ void weight_gradient(const Tiling& t, const T* x, const T* g, T* dw) {
   const int64_t pieces = std::clamp<int64_t>(
       std::min<int64_t>(t.count() / (2 * kBlock), (int64_t{8} << 20) / 4 / sum_size), 2, 32);
   const int64_t per_piece = (t.count() + pieces - 1) / pieces;
-  std::vector<float> sums(static_cast<size_t>(pieces * sum_size));
+  float* sums = temporary(2, pieces * sum_size);
   parallel_for(pieces, 1, [&](int64_t first, int64_t last) {
     // One more vector than the tiles take: a block of rows may read past the last channel.
     const int64_t in_stride = kBlock * t.stride_in, out_stride = kBlock * ld;
     float* in = temporary(0, kPositions * in_stride + V::size);
     float* out = temporary(1, kPositions * out_stride + V::size);
     for (int64_t piece = first; piece < last; piece++) {
-      float* sum = sums.data() + piece * sum_size;
+      float* sum = sums + piece * sum_size;
+      std::fill(sum, sum + sum_size, 0.0f);
       const int64_t end = std::min(t.count(), (piece + 1) * per_piece);
       for (int64_t begin = piece * per_piece; begin < end; begin += kBlock) {
         const int64_t count = std::min(kBlock, end - begin);
@@ -291,7 +292,7 @@ void weight_gradient(const Tiling& t, const T* x, const T* g, T* dw) {
         for (int q = 0; q < kPositions; q++) {
           V total(0.0f);
           for (int64_t piece = 0; piece < pieces; piece++)
-            total += load(sums.data() + piece * sum_size + (q * rows + c) * t.stride_panel + o);
+            total += load(sums + piece * sum_size + (q * rows + c) * t.stride_panel + o);
           u[q / 4][q % 4] = total;
         }
         for (int j = 0; j < 4; j++) {
@@ -320,9 +321,9 @@ void winograd_forward(const KernelCall& call) {
   visit_float(x.dtype(), "conv2d", [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (!std::is_same_v<T, double>) {
-      std::vector<float> u(static_cast<size_t>(kPositions * t.ci * t.stride_panel));
-      transform_weights(t, w.data<T>(), t.ci * 9, 9, false, u.data());
-      convolve(t, x.data<T>(), u.data(), bias.defined() ? bias.data<T>() : nullptr, y.data<T>());
+      float* u = temporary(2, kPositions * t.ci * t.stride_panel);
+      transform_weights(t, w.data<T>(), t.ci * 9, 9, false, u);
+      convolve(t, x.data<T>(), u, bias.defined() ? bias.data<T>() : nullptr, y.data<T>());
     }
   });
 }
@@ -334,9 +335,9 @@ void winograd_input_grad(const KernelCall& call) {
   visit_float(gy.dtype(), "conv2d_input_grad", [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (!std::is_same_v<T, double>) {
-      std::vector<float> u(static_cast<size_t>(kPositions * t.ci * t.stride_panel));
-      transform_weights(t, w.data<T>(), 9, t.co * 9, true, u.data());
-      convolve<T>(t, gy.data<T>(), u.data(), nullptr, dx.data<T>());
+      float* u = temporary(2, kPositions * t.ci * t.stride_panel);
+      transform_weights(t, w.data<T>(), 9, t.co * 9, true, u);
+      convolve<T>(t, gy.data<T>(), u, nullptr, dx.data<T>());
     }
   });
 }
