@@ -37,6 +37,24 @@ TENON_INLINE f32x16 exp2_int(const i32x16& n) {
   return bits_as<f32x16>((n + i32x16(127)) << 23);
 }
 
+// min(max(x, low), high) where a NaN in x stays one: a single instruction each on x86, against four
+// for min() and max().
+TENON_INLINE f32x16 clamp(const f32x16& x, float low, float high) {
+#if defined(__AVX512F__)
+  f32x16 r;
+  r.part[0] = _mm512_maskz_max_ps(0xffff, _mm512_set1_ps(low), x.part[0]);
+  r.part[0] = _mm512_maskz_min_ps(0xffff, _mm512_set1_ps(high), r.part[0]);
+  return r;
+#elif defined(__AVX__)
+  f32x16 r;
+  for (int i = 0; i < f32x16::parts; i++)
+    r.part[i] = _mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), x.part[i]));
+  return r;
+#else
+  return select(x < low, f32x16(low), select(x > high, f32x16(high), x));
+#endif
+}
+
 // x = n ln2 + r with |r| <= ln2 / 2.
 struct ExpParts {
   i32x16 n;
@@ -59,18 +77,15 @@ TENON_INLINE f32x16 expm1_reduced(const f32x16& r) {
 }  // namespace detail
 
 TENON_INLINE f32x16 exp(const f32x16& x) {
-  const f32x16 clamped = min(max(x, -104.0f), 89.0f);
-  const auto [n, r] = detail::reduce_exp(clamped);
+  const auto [n, r] = detail::reduce_exp(detail::clamp(x, -104.0f, 89.0f));
   // Two factors: n may lie outside the exponent range, for subnormal results and for infinity.
   const i32x16 half = n >> 1;
   const f32x16 y = detail::expm1_reduced(r) + 1.0f;
-  const f32x16 result = y * detail::exp2_int(half) * detail::exp2_int(n - half);
-  return select(x != x, x, result);
+  return y * detail::exp2_int(half) * detail::exp2_int(n - half);
 }
 
 TENON_INLINE f32x16 expm1(const f32x16& x) {
-  const f32x16 clamped = min(max(x, -30.0f), 88.0f);
-  const auto [n, r] = detail::reduce_exp(clamped);
+  const auto [n, r] = detail::reduce_exp(detail::clamp(x, -30.0f, 88.0f));
   const f32x16 scale = detail::exp2_int(n);
   f32x16 result = fma(detail::expm1_reduced(r), scale, scale - 1.0f);
   result = select(abs(x) < 1e-7f, x, result);  // keeps -0 and subnormals
@@ -117,9 +132,12 @@ TENON_INLINE f32x16 tanh(const f32x16& x) {
   return copysign(select(a < 0.625f, near_zero, far), x);  // -0 too
 }
 
-// Results below 2^-126 flush to zero from about x = -88.7 on.
+// Results below about 2^-127 (x < -88) are zero.
 TENON_INLINE f32x16 sigmoid(const f32x16& x) {
-  return f32x16(1.0f) / (exp(-x) + 1.0f);
+  // exp(-x) by one factor: 2^128 has the bits of infinity, and below 2^-126 the 1 swallows it.
+  const auto [n, r] = detail::reduce_exp(detail::clamp(-x, -87.0f, 89.0f));
+  const f32x16 e = fma(detail::expm1_reduced(r), detail::exp2_int(n), detail::exp2_int(n));
+  return f32x16(1.0f) / (e + 1.0f);
 }
 
 TENON_INLINE f32x16 erf(const f32x16& x) {

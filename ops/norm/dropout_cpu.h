@@ -8,42 +8,72 @@
 #include "core/base/rng.h"
 #include "core/simd/vec.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace tenon::TENON_TARGET {
 
-// words[4 i + k] = word k of Philox block first + i under `key`, row `row`: 16 blocks at a time, in
-// plain loops that compilers turn into vector code.
+namespace detail {
+
+// A 32-bit number in each 64-bit lane; the upper halves are ignored.
+typedef uint64_t Lanes __attribute__((vector_size(kRegisterBytes)));
+inline constexpr int kLanes = kRegisterBytes / 8;
+
+TENON_INLINE Lanes multiply(const Lanes& a, const Lanes& b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Lanes>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<Lanes>(
+      _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+
+}  // namespace detail
+
+// words[4 i + k] = word k of Philox block first + i under `key`, row `row`, for i < blocks rounded
+// up to a multiple of kPhiloxBatch.
+inline constexpr int kPhiloxBatch = 2 * detail::kLanes;
 inline void philox_words(uint64_t key, uint64_t row, uint64_t first, int64_t blocks,
                          uint32_t* words) {
-  constexpr int kLanes = 16;
-  for (int64_t done = 0; done < blocks; done += kLanes) {
-    uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-    for (int l = 0; l < kLanes; l++) {
-      const uint64_t counter = first + static_cast<uint64_t>(done + l);
-      c0[l] = static_cast<uint32_t>(counter);
-      c1[l] = static_cast<uint32_t>(counter >> 32);
-      c2[l] = static_cast<uint32_t>(row);
-      c3[l] = static_cast<uint32_t>(row >> 32);
+  using detail::Lanes;
+  const Lanes m0 = Lanes{} + 0xD2511F53u, m1 = Lanes{} + 0xCD9E8D57u;
+  for (int64_t done = 0; done < blocks; done += kPhiloxBatch) {
+    Lanes c0[2], c1[2], c2[2], c3[2];
+    for (int h = 0; h < 2; h++) {  // two at once hide the latency of the products
+      uint64_t counters[detail::kLanes];
+      for (int l = 0; l < detail::kLanes; l++)
+        counters[l] = first + static_cast<uint64_t>(done + h * detail::kLanes + l);
+      memcpy(&c0[h], counters, sizeof(counters));
+      c1[h] = c0[h] >> 32;
+      c2[h] = Lanes{} + row;
+      c3[h] = c2[h] >> 32;
     }
     uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
     for (int round = 0; round < 10; round++) {
-      for (int l = 0; l < kLanes; l++) {
-        const uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * c0[l];
-        const uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * c2[l];
-        c0[l] = static_cast<uint32_t>(p1 >> 32) ^ c1[l] ^ k0;
-        c2[l] = static_cast<uint32_t>(p0 >> 32) ^ c3[l] ^ k1;
-        c1[l] = static_cast<uint32_t>(p1);
-        c3[l] = static_cast<uint32_t>(p0);
+      for (int h = 0; h < 2; h++) {
+        const Lanes p0 = detail::multiply(m0, c0[h]), p1 = detail::multiply(m1, c2[h]);
+        c0[h] = (p1 >> 32) ^ c1[h] ^ (Lanes{} + k0);
+        c2[h] = (p0 >> 32) ^ c3[h] ^ (Lanes{} + k1);
+        c1[h] = p1;
+        c3[h] = p0;
       }
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }
-    const int64_t here = std::min<int64_t>(kLanes, blocks - done);
-    for (int64_t l = 0; l < here; l++) {
-      uint32_t* to = words + 4 * (done + l);
-      to[0] = c0[l];
-      to[1] = c1[l];
-      to[2] = c2[l];
-      to[3] = c3[l];
+    for (int h = 0; h < 2; h++) {
+      const Lanes low = (c0[h] & 0xffffffffu) | (c1[h] << 32);
+      const Lanes high = (c2[h] & 0xffffffffu) | (c3[h] << 32);
+      for (int l = 0; l < detail::kLanes; l++) {
+        const uint64_t pair[2] = {low[l], high[l]};
+        memcpy(words + 4 * (done + h * detail::kLanes + l), pair, sizeof(pair));
+      }
     }
   }
 }
@@ -94,7 +124,8 @@ class DropoutMask {
   void fill(uint64_t n, int64_t first, int64_t count) {
     skipped_ = first % 4;
     const int64_t blocks = (skipped_ + count + 3) / 4;
-    words_.resize(static_cast<size_t>(4 * blocks));
+    // Whole batches of blocks.
+    words_.resize(static_cast<size_t>(4 * (blocks + kPhiloxBatch)));
     factors_.resize(words_.size() + 16);
     philox_words(key_, n, static_cast<uint64_t>(first / 4), blocks, words_.data());
     const float keep = static_cast<float>(1 / (1 - p_));
