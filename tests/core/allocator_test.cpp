@@ -80,7 +80,7 @@ TEST_CASE("allocator: addresses are aligned and never overlap", "[allocator]") {
   CHECK(f.held == 0);
 }
 
-TEST_CASE("allocator: out of memory says what is held, and cached memory is given up first",
+TEST_CASE("allocator: out of memory says what is held; cached memory is given up first",
           "[allocator]") {
   Fixture f(8 * kMiB);
   void* a;

@@ -29,7 +29,7 @@ std::vector<nlohmann::json> metrics(const fs::path& run_folder, const std::strin
 
 }  // namespace
 
-TEST_CASE("--recompute blocks trains the same weights") {
+TEST_CASE("flag --recompute blocks trains the same weights") {
   const TempDir dir;
   const Ended plain = train(dir, dir / "a", {"--steps", "4"});
   const Ended again = train(dir, dir / "b", {"--steps", "4", "--recompute", "blocks"});
@@ -39,7 +39,7 @@ TEST_CASE("--recompute blocks trains the same weights") {
   CHECK(different_file(checkpoint(dir / "a", 4), checkpoint(dir / "b", 4)) == "");
 }
 
-TEST_CASE("--overfit-batch sees the same samples again and again, also after a resume") {
+TEST_CASE("flag --overfit-batch sees the same samples again and again, also after a resume") {
   const TempDir dir;
   const Words flags = {"--overfit-batch", "--dropout", "0"};
   const auto with = [&](const char* steps, const fs::path& folder) {
@@ -59,7 +59,7 @@ TEST_CASE("--overfit-batch sees the same samples again and again, also after a r
   CHECK(different_file(checkpoint(dir / "a", 40), checkpoint(dir / "b", 40)) == "");
 }
 
-TEST_CASE("--nan skip leaves out updates, but not for ever") {
+TEST_CASE("flag --nan skip leaves out updates, but not for ever") {
   const TempDir dir;
   const Words flags = {"--lr", "1e30", "--nan", "skip", "--steps"};
   Words few = flags, many = flags;
@@ -72,7 +72,7 @@ TEST_CASE("--nan skip leaves out updates, but not for ever") {
   CHECK(train(dir, dir / "many", many).code == 8);
 }
 
-TEST_CASE("--deterministic gives the same bits with several threads") {
+TEST_CASE("flag --deterministic gives the same bits with several threads") {
   const TempDir dir;
   for (const char* name : {"a", "b"}) {
     const Ended end = train(dir, dir / name, {"--steps", "4", "--deterministic", "--threads", "2"});
@@ -82,7 +82,7 @@ TEST_CASE("--deterministic gives the same bits with several threads") {
   CHECK(different_file(checkpoint(dir / "a", 4), checkpoint(dir / "b", 4)) == "");
 }
 
-TEST_CASE("--precision bf16 trains every network") {
+TEST_CASE("flag --precision bf16 trains every network") {
   const TempDir dir;
   for (const char* arch : {"ddpmpp", "ncsnpp"}) {
     const Ended end = train(dir, dir / arch,
@@ -95,7 +95,7 @@ TEST_CASE("--precision bf16 trains every network") {
   }
 }
 
-TEST_CASE("--micro-batch may change on resume") {
+TEST_CASE("flag --micro-batch may change on resume") {
   const TempDir dir;
   REQUIRE(train(dir, dir / "a", {"--steps", "3"}).code == 0);
   const Ended end = train(dir, dir / "a", {"--steps", "6", "--resume", "--micro-batch", "3"});

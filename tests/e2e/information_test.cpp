@@ -24,7 +24,7 @@ TEST_CASE("information goes to stdout and ends with 0") {
   CHECK(presets.out.find("fashion-tiny") != std::string::npos);
 }
 
-TEST_CASE("--print-config is a configuration") {
+TEST_CASE("flag --print-config is a configuration") {
   const TempDir dir;
   const Ended first = run(dir.path(), "tenon-train-qac", tiny({"--steps", "3", "--print-config"}));
   REQUIRE(first.code == 0);
@@ -43,7 +43,7 @@ TEST_CASE("--print-config is a configuration") {
   CHECK(different_file(checkpoint(dir / "a", 3), checkpoint(dir / "b", 3)) == "");
 }
 
-TEST_CASE("--dry-run makes a step and no folder") {
+TEST_CASE("flag --dry-run makes a step and no folder") {
   const TempDir dir;
   const Ended end = run(dir.path(), "tenon-train-qac",
                         tiny({"--steps", "3", "--run-dir", dir / "run", "--dry-run"}));
@@ -53,7 +53,7 @@ TEST_CASE("--dry-run makes a step and no folder") {
   CHECK_FALSE(fs::exists(dir / "run"));
 }
 
-TEST_CASE("--print-model prints names and shapes") {
+TEST_CASE("flag --print-model prints names and shapes") {
   const TempDir dir;
   const Ended end = run(dir.path(), "tenon-train-qac",
                         tiny({"--steps", "3", "--run-dir", dir / "run", "--print-model"}));
