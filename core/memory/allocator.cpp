@@ -199,6 +199,7 @@ void CachingAllocator::out_of_memory(size_t bytes, std::string_view why) {
   const size_t cached = stats_.reserved - stats_.in_use;
   const size_t largest = free_.empty() ? 0 : (*free_.rbegin())->size;
   std::vector<std::pair<std::string_view, size_t>> tags(tags_.begin(), tags_.end());
+  std::erase_if(tags, [](const auto& tag) { return tag.second == 0; });
   std::sort(tags.begin(), tags.end(), [](auto& a, auto& b) { return a.second > b.second; });
   std::string top;
   for (size_t i = 0; i < std::min<size_t>(tags.size(), 4); ++i)

@@ -86,13 +86,13 @@ TEST_CASE("allocator: out of memory says what is held; cached memory is given up
   void* a;
   {
     const MemoryTag tag("saved activations");
-    a = f.allocator.allocate(3 * kMiB);
+    a = f.allocator.allocate(2 * kMiB);
   }
   void* b = f.allocator.allocate(4 * kMiB);
   f.allocator.deallocate(b);
   void* c = f.allocator.allocate(5 * kMiB);  // only fits after the cached 4 MiB went back
   REQUIRE(c != nullptr);
-  REQUIRE_ERROR(f.allocator.allocate(2 * kMiB), ErrorKind::Memory, "saved activations 3.0 MiB");
+  REQUIRE_ERROR(f.allocator.allocate(2 * kMiB), ErrorKind::Memory, "saved activations 2.0 MiB");
   REQUIRE_ERROR(f.allocator.allocate(2 * kMiB), ErrorKind::Memory, "fake:0 is out of memory");
   REQUIRE_ERROR(f.allocator.allocate(SIZE_MAX), ErrorKind::Memory, "absurd");
   f.allocator.deallocate(a);
