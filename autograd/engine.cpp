@@ -46,15 +46,18 @@ void LeafAccumulator::accumulate(const Tensor& grad, bool create_graph) {
     s.fresh = false;
   } else if (!s.grad.defined()) {
     // A private copy unless nobody else can see this memory: a gradient may be shared by two
-    // leaves.
-    const bool ours =
-        grad.use_count_is_one() && grad.storage()->use_count() == 1 && grad.is_contiguous();
+    // leaves. Channels-last stays so: a recomputed function passes it on to those before it.
+    const bool channels_last = grad.is_channels_last();
+    const bool ours = grad.use_count_is_one() && grad.storage()->use_count() == 1 &&
+                      (grad.is_contiguous() || channels_last);
     if (create_graph) {
       s.grad = grad;
     } else if (ours) {
       s.grad = grad.detach();
     } else {
-      s.grad = Tensor::empty(grad.sizes(), grad.dtype(), grad.device());
+      s.grad = channels_last ? Tensor::empty_strided(grad.sizes(), grad.strides(), grad.dtype(),
+                                                     grad.device())
+                             : Tensor::empty(grad.sizes(), grad.dtype(), grad.device());
       s.grad.copy_from(grad);
     }
     s.fresh = false;
