@@ -92,7 +92,7 @@ std::string safetensors(const std::string& header, const std::string& data,
 
 }  // namespace
 
-TEST_CASE("bad words are found before anything is done") {
+TEST_CASE("errors: bad words are found before anything is done") {
   const TempDir dir;
   const auto usage = [&](const Words& words, const char* part) {
     refused(dir, words, ErrorKind::Usage, part);
@@ -120,13 +120,13 @@ TEST_CASE("bad words are found before anything is done") {
   refused(dir, "tenon-sample", {}, ErrorKind::Usage, "--ckpt");
 }
 
-TEST_CASE("a device that is not there ends with 6") {
+TEST_CASE("errors: a device that is not there ends with 6") {
   const TempDir dir;
   refused(dir, {"--device", "cuda"}, ErrorKind::Device, "cuda");
   CHECK(no_run_in(dir));
 }
 
-TEST_CASE("data that is missing or damaged ends with 3") {
+TEST_CASE("errors: data that is missing or damaged ends with 3") {
   const TempDir dir;
   io::write_zip(dir / "cifar.zip", {{"a.png", png(8)}});
   refused_data(dir, dir / "cifar.zp", "cifar.zip");
@@ -168,7 +168,7 @@ TEST_CASE("data that is missing or damaged ends with 3") {
   refused_data(dir, dir / "json.zip", "dataset.json");
 }
 
-TEST_CASE("a damaged sample may be skipped") {
+TEST_CASE("errors: a damaged sample may be skipped") {
   const TempDir dir;
   const io::ByteBuffer picture = png(8);
   std::vector<std::pair<std::string, io::ByteBuffer>> entries;
@@ -187,7 +187,7 @@ TEST_CASE("a damaged sample may be skipped") {
   CHECK(with("skip:1").code == exit_code(ErrorKind::Data));
 }
 
-TEST_CASE("checkpoints that are missing, damaged or of another model end with 4") {
+TEST_CASE("errors: checkpoints that are missing, damaged or of another model end with 4") {
   const TempDir dir;
   const fs::path run_folder = trained(dir);
   const fs::path good = checkpoint(run_folder, 3);
@@ -238,7 +238,7 @@ TEST_CASE("checkpoints that are missing, damaged or of another model end with 4"
   sample(run_folder, "no whole checkpoint");
 }
 
-TEST_CASE("a folder that cannot be written ends with 9") {
+TEST_CASE("errors: a folder that cannot be written ends with 9") {
   const TempDir dir;
   refused(dir, {"--run-dir", dir.write("file", "x").string() + "/run"}, ErrorKind::Disk, "file");
   const fs::path run_folder = trained(dir);
@@ -247,7 +247,7 @@ TEST_CASE("a folder that cannot be written ends with 9") {
           "file");
 }
 
-TEST_CASE("a loss that is not finite ends with 8, and the last good checkpoint is whole") {
+TEST_CASE("errors: a loss that is not finite ends with 8, and the last good checkpoint is whole") {
   const TempDir dir;
   const Ended end =
       run(dir.path(), "tenon-train-qac",
@@ -263,7 +263,7 @@ TEST_CASE("a loss that is not finite ends with 8, and the last good checkpoint i
   CHECK(status.find("not finite") != std::string::npos);
 }
 
-TEST_CASE("a full disk ends with 9, and the last good checkpoint is whole") {
+TEST_CASE("errors: a full disk ends with 9, and the last good checkpoint is whole") {
   const TempDir dir;
   fs::create_directories(dir / "small");
   if (mount("none", (dir / "small").c_str(), "tmpfs", 0, "size=6m") != 0)

@@ -8,7 +8,7 @@ using namespace tenon;
 using namespace tenon::test;
 namespace fs = std::filesystem;
 
-TEST_CASE("information goes to stdout and ends with 0") {
+TEST_CASE("programs: information goes to stdout and ends with 0") {
   const TempDir dir;
   for (const char* program : {"tenon-train-qac", "tenon-sample"})
     for (const char* flag : {"--help", "--help-all", "--version", "--print-config"}) {
@@ -64,7 +64,8 @@ TEST_CASE("flag --print-model prints names and shapes") {
   CHECK_FALSE(fs::exists(dir / "run"));
 }
 
-TEST_CASE("a training leaves results on stdout and a folder that samples are drawn from") {
+TEST_CASE(
+    "programs: a training leaves results on stdout and a folder that samples are drawn from") {
   const TempDir dir;
   const Ended trained =
       run(dir.path(), "tenon-train-qac",
