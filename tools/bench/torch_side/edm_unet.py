@@ -187,7 +187,7 @@ class ConditionEncoder(nn.Module):
         self.convs = nn.ModuleList(
             Conv(a, b, stride=2) for a, b in zip(widths[:-1], widths[1:]))
         self.norm_out = Norm(widths[-1])
-        side = resolution >> len(mults)
+        side = -(-resolution // 2 ** len(mults))  # each stage rounds up
         self.fc = Linear(widths[-1] * side * side, code_dim, bias=False)
         self.register_buffer("running_mean", torch.zeros(code_dim))
         self.register_buffer("running_var", torch.ones(code_dim))
