@@ -48,11 +48,26 @@ struct MaskElement<int64_t> {
   using type = int64_t;
 };
 
+template <class E>
+struct WrappingElement {
+  using type = E;
+};
+template <>
+struct WrappingElement<int32_t> {
+  using type = uint32_t;
+};
+template <>
+struct WrappingElement<int64_t> {
+  using type = uint64_t;
+};
+
 // N lanes of E.
 template <class E, int N>
 struct Vec {
   using Element = E;
   typedef E Native __attribute__((vector_size(kRegisterBytes)));
+  // Integers wrap around: their sums are made in the unsigned type, where that is defined.
+  typedef typename WrappingElement<E>::type Wrapping __attribute__((vector_size(kRegisterBytes)));
   using Mask = Vec<typename MaskElement<E>::type, N>;
   static constexpr int size = N;
   static constexpr int parts = N * static_cast<int>(sizeof(E)) / kRegisterBytes;
@@ -68,19 +83,21 @@ struct Vec {
   TENON_INLINE E operator[](int lane) const { return part[lane / lanes][lane % lanes]; }
   TENON_INLINE void set(int lane, E value) { part[lane / lanes][lane % lanes] = value; }
 
-#define TENON_VEC_BINARY(op)                                            \
-  friend TENON_INLINE Vec operator op(const Vec& a, const Vec& b) {     \
-    Vec r;                                                              \
-    for (int i = 0; i < parts; i++) r.part[i] = a.part[i] op b.part[i]; \
-    return r;                                                           \
-  }                                                                     \
-  friend TENON_INLINE Vec& operator op##=(Vec& a, const Vec& b) {       \
-    return a = a op b;                                                  \
+#define TENON_VEC_BINARY(op, As)                                                    \
+  friend TENON_INLINE Vec operator op(const Vec& a, const Vec& b) {                 \
+    Vec r;                                                                          \
+    for (int i = 0; i < parts; i++)                                                 \
+      r.part[i] = reinterpret_cast<Native>(reinterpret_cast<As>(a.part[i])          \
+                                               op reinterpret_cast<As>(b.part[i])); \
+    return r;                                                                       \
+  }                                                                                 \
+  friend TENON_INLINE Vec& operator op##=(Vec& a, const Vec& b) {                   \
+    return a = a op b;                                                              \
   }
-  TENON_VEC_BINARY(+)
-  TENON_VEC_BINARY(-)
-  TENON_VEC_BINARY(*)
-  TENON_VEC_BINARY(/)
+  TENON_VEC_BINARY(+, Wrapping)
+  TENON_VEC_BINARY(-, Wrapping)
+  TENON_VEC_BINARY(*, Wrapping)
+  TENON_VEC_BINARY(/, Native)
 #undef TENON_VEC_BINARY
 
 #define TENON_VEC_COMPARE(op)                                                      \

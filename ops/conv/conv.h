@@ -15,6 +15,7 @@ struct ConvWindow {
   int64_t top = 0, bottom = 0, left = 0, right = 0;  // padding with zeros
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t groups = 1;
+  friend bool operator==(const ConvWindow&, const ConvWindow&) = default;
 };
 
 // The same stride, padding and dilation along both axes.
